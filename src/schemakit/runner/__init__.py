@@ -1,0 +1,1 @@
+"""What acts: the driver, the lock, Alembic, and the calls made of them."""

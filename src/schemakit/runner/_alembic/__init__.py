@@ -1,0 +1,1 @@
+"""Alembic, made re-entrant: the only package that imports it."""

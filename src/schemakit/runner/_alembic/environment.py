@@ -1,0 +1,283 @@
+"""Run env.py, or do what it would do where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic.config import Config
+from alembic.operations import Operations
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, MigrationStep
+from alembic.script import ScriptDirectory
+
+from schemakit.errors import EnvironmentRefused, TransactionRefused
+from schemakit.runner import target
+from schemakit.runner.settings import Migrations
+from schemakit.sql import Name
+
+from . import proxies
+from .borrowed import BorrowedConnection, BorrowedEngine, borrowed
+from .bridge import bridged
+from .imports import Imports
+from .journal import Configured, Journal
+from .scripts import describe
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+#: Given the heads of the version table, the steps to run; what Alembic calls ``fn``.
+Steps = Callable[[Sequence[str], MigrationContext], list[MigrationStep]]
+
+_DEFAULT_TABLE = "alembic_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What env.py is run for.
+
+    Attributes:
+        steps: decides what runs.
+        journal: gets everything that happens.
+        observe: called with every statement before it is sent.
+        options: the caller's.
+        external: whether the transaction is the caller's.
+        context: what Alembic's commands pass to ``EnvironmentContext`` (``purge``, ``as_sql``, …).
+    """
+
+    steps: Steps
+    journal: Journal
+    observe: Any
+    options: Migrations
+    external: bool
+    context: dict[str, Any]
+
+
+class ScopedEnvironment(EnvironmentContext):
+    """Alembic's environment, for one task, on one connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        directory: ScriptDirectory,
+        errand: Errand,
+        connection: BorrowedConnection | None,
+    ) -> None:
+        super().__init__(config, directory, fn=self._wrapped_steps, **errand.context)
+        self.errand = errand
+        self.connection = connection
+        self.connections = [connection] if connection is not None else []
+
+    def configure(self, connection: Connection | None = None, *args: Any, **options: Any) -> None:
+        """Configure as Alembic does, on the connection of this run and on no other."""
+        if connection is not None:
+            connection = self._accepted(connection)
+        if self.errand.options.target_metadata is not None and not options.get("target_metadata"):
+            options["target_metadata"] = self.errand.options.target_metadata
+        super().configure(connection, *args, **options)
+        context = self.get_context()
+        context.__class__ = CarefulMigrationContext
+        context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, self._stamped)
+
+    def run_migrations(self, **arguments: Any) -> None:
+        """Run the steps, with ``alembic.op`` meaning this run in this task."""
+        journal, context = self.errand.journal, self.get_context()
+        journal.migrating = True
+        try:
+            with proxies.active(Operations(context)), self._bridged_other(context):
+                context.run_migrations(**arguments)
+        finally:
+            journal.migrating = False
+
+    def _accepted(self, connection: Connection) -> Connection:
+        own = self.connection
+        if own is None or borrowed(connection, own):
+            return own or connection
+        if getattr(connection, "engine", None) is not None and connection.engine.pool is own.engine.pool:
+            return connection  # the caller's engine, by env.py's own import of it
+        detail = "context.configure() was called with a connection of another engine."
+        raise EnvironmentRefused(detail)
+
+    @contextmanager
+    def _bridged_other(self, context: MigrationContext) -> Iterator[None]:
+        connection = context.connection
+        if connection is None or context.as_sql or self.connection is None:
+            yield
+        elif borrowed(connection, self.connection):
+            yield
+        else:
+            with _bridged(connection, self.errand):
+                yield
+
+    def _wrapped_steps(self, heads: Any, context: MigrationContext) -> list[MigrationStep]:
+        heads = tuple(heads or ())
+        table = Name(context.version_table, context.version_table_schema)
+        self.errand.journal.configured.append(Configured(table, heads, self._plain(context)))
+        steps = self.errand.steps(heads, context)
+        self.errand.journal.plan(len(steps))
+        for step in steps:
+            self._watch(step)
+        return steps
+
+    def _plain(self, context: MigrationContext) -> bool:
+        connection = context.connection
+        return (
+            connection is not None
+            and self.connection is not None
+            and borrowed(connection, self.connection)
+            and not connection.get_execution_options().get("schema_translate_map")
+        )
+
+    def _watch(self, step: MigrationStep) -> None:
+        journal, migrate = self.errand.journal, step.migration_fn
+        revision = getattr(step, "revision", None)
+        if revision is None:  # a stamp: nothing runs
+            return
+
+        def watched(**arguments: Any) -> None:
+            journal.begin(describe(revision))
+            with self._in_revision():
+                try:
+                    migrate(**arguments)
+                except BaseException as error:
+                    journal.fail(error)
+                    raise
+
+        watched.__name__ = getattr(migrate, "__name__", "upgrade")
+        step.migration_fn = watched
+
+    @contextmanager
+    def _in_revision(self) -> Iterator[None]:
+        state = self.connection.__dict__ if self.connection is not None else {}
+        state["_schemakit_in_revision"] = True
+        try:
+            yield
+        finally:
+            state["_schemakit_in_revision"] = False
+
+    def _stamped(self, *, heads: set[str], **_: Any) -> None:
+        self.errand.journal.end(heads)
+
+
+class CarefulMigrationContext(MigrationContext):
+    """Alembic's context, with an autocommit_block that says what is wrong and masks nothing."""
+
+    @contextmanager
+    def autocommit_block(self) -> Iterator[None]:
+        """Leave the transaction for the block, as Alembic does.
+
+        Raises:
+            TransactionRefused: the transaction is not Alembic's to end.
+        """
+        if self.as_sql:
+            with super().autocommit_block():
+                yield
+            return
+        if self._in_external_transaction:
+            raise TransactionRefused(
+                "The revision has an autocommit_block(), which would have to commit it."
+            )
+        base = self.connection
+        if base is None:  # pragma: no cover - Alembic's typing; offline is handled above
+            raise TransactionRefused("There is no connection.")
+        was_open = self._end_transaction()
+        level = target.isolation_level(base)
+        self.connection = self.impl.connection = base.execution_options(isolation_level="AUTOCOMMIT")
+        block = base.begin()
+        try:
+            yield
+        except BaseException:
+            # Whatever goes wrong while tidying up must not hide what went wrong.
+            with suppress(Exception):
+                block.rollback()
+                base.execution_options(isolation_level=level)
+            raise
+        block.commit()
+        base.execution_options(isolation_level=level)
+        if was_open:
+            self._transaction = base.begin()
+
+    def _end_transaction(self) -> bool:
+        """Commit what is open; return whether Alembic had opened it."""
+        if self._transaction is not None:
+            self._transaction.commit()
+            self._transaction = None
+            return True
+        if self.connection is not None and self.connection.in_transaction():
+            self.connection.commit()
+        return False
+
+
+def run_environment(
+    connection: Connection | None,
+    config: Config,
+    directory: ScriptDirectory,
+    errand: Errand,
+    *,
+    keep: bool = True,
+) -> None:
+    """Run env.py on *connection* (None: offline), or configure Alembic without one.
+
+    What env.py leaves uncommitted is committed if *keep*, else rolled back.
+
+    Called inside ``run_sync`` when online: whatever env.py awaits is awaited by the event loop.
+    """
+    own = BorrowedConnection(connection, external=errand.external) if connection is not None else None
+    config.attributes["connection"] = own
+    environment = ScopedEnvironment(config, directory, errand, own)
+    try:
+        with proxies.active(environment), _bridged(own, errand):
+            if Path(directory.env_py_location).exists():
+                _execute(Path(directory.env_py_location), config, own)
+            else:
+                _without_env_py(environment, errand)
+            if own is not None and not errand.external and keep and own.in_transaction():
+                # Left open by env.py, as by a statement before configure(): Alembic's own runner
+                # would roll everything back here without a word.
+                own.commit()
+    finally:
+        config.attributes.pop("connection", None)
+        environment._migration_context = None  # noqa: SLF001 - it holds the connection
+        environment.connection = None
+
+
+@contextmanager
+def _bridged(connection: Connection | None, errand: Errand) -> Iterator[None]:
+    if connection is None:
+        yield
+        return
+    escapes = errand.options.percent_escapes
+    with bridged(
+        connection, errand.observe, percent_escapes=escapes, external=errand.external
+    ):
+        yield
+
+
+def _execute(path: Path, config: Config, connection: BorrowedConnection | None) -> None:
+    """Execute env.py as the module ``env_py`` (the name Alembic gives it)."""
+    spec = spec_from_file_location("env_py", path, loader=SourceFileLoader("env_py", str(path)))
+    if spec is None or spec.loader is None:  # pragma: no cover - a loader was given
+        raise ImportError(path)
+    module = module_from_spec(spec)
+    engine = BorrowedEngine(connection) if connection is not None else None
+    url = config.get_main_option("sqlalchemy.url") or ""
+    module.__dict__["__builtins__"] = Imports(engine, url).builtins()
+    code = spec.loader.get_code("env_py")  # type: ignore[attr-defined]  # SourceFileLoader has it
+    exec(code, module.__dict__)  # noqa: S102 - the user's own env.py
+
+
+def _without_env_py(environment: ScopedEnvironment, errand: Errand) -> None:
+    options: dict[str, Any] = {"transaction_per_migration": True, **errand.options.configure}
+    if environment.connection is None:
+        options.setdefault("dialect_name", "postgresql")
+        options.setdefault("literal_binds", True)
+    else:
+        options["connection"] = environment.connection
+    environment.configure(**options)
+    with environment.begin_transaction():
+        environment.run_migrations()

@@ -1,0 +1,113 @@
+"""What happens during one run, written down as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+
+from schemakit.runner.results import Applied, Command, Event, Revision
+from schemakit.sql import Name
+
+Notify = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A call of ``context.configure``.
+
+    Attributes:
+        table: the version table it names.
+        heads: what that table held.
+        plain: whether env.py itself made the call, on the connection as it was given.
+    """
+
+    table: Name
+    heads: tuple[str, ...]
+    plain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A revision that has run, and the heads it left; committed or not."""
+
+    applied: Applied
+    heads: frozenset[str]
+
+
+@dataclass(slots=True)
+class Journal:
+    """The record of one execution of env.py.
+
+    Attributes:
+        command: for the events.
+        notify: gets the events.
+        configured: every `context.configure`, in order.
+        steps: the revisions that have run.
+        planned: how many will.
+        revision: the revision that is running.
+        statement: the last statement sent for it.
+        failure: what a revision raised, even if env.py hid it.
+        strays: statements that env.py sent outside of any revision.
+    """
+
+    command: Command
+    notify: Notify
+    configured: list[Configured] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    planned: int = 0
+    revision: Revision | None = None
+    statement: str | None = None
+    failure: BaseException | None = None
+    strays: int = 0
+    migrating: bool = False
+    _began: float = 0.0
+
+    def plan(self, revisions: int) -> None:
+        """*revisions* more are about to run."""
+        self.planned += revisions
+
+    def begin(self, revision: Revision) -> None:
+        """*revision* starts."""
+        self.revision, self.statement, self._began = revision, None, monotonic()
+        self._tell("revision_started", f"{self.command} {revision.id}, {revision.doc}")
+
+    def end(self, heads: Iterable[str]) -> None:
+        """The revision that is running has ended and left *heads*."""
+        revision = self.revision
+        if revision is None:
+            return
+        seconds = monotonic() - self._began
+        applied = Applied(revision.id, self.command, seconds, revision.doc)
+        self.steps.append(Step(applied, frozenset(heads)))
+        self._tell("revision_finished", str(applied), seconds)
+        self.revision = None
+
+    def fail(self, error: BaseException) -> None:
+        """The revision that is running raised *error*."""
+        self.failure = error
+        if self.revision is not None:
+            message = f"{self.command} {self.revision.id} failed: {type(error).__name__}"
+            self._tell("revision_failed", message, monotonic() - self._began)
+
+    def sent(self, sql: str) -> None:
+        """*sql* goes to the server."""
+        if self.revision is not None:
+            self.statement = sql
+        elif not self.migrating:
+            self.strays += 1
+
+    def _tell(self, kind: str, message: str, seconds: float = 0.0) -> None:
+        position = len(self.steps) + (0 if kind == "revision_finished" else 1)
+        self.notify(
+            Event(
+                kind,  # type: ignore[arg-type]  # one of EventKind, given above
+                self.command,
+                self.revision,
+                position,
+                self.planned,
+                seconds,
+                (),
+                message,
+            )
+        )

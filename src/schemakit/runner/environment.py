@@ -1,0 +1,176 @@
+"""One execution of env.py on a session, observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+
+from schemakit.sql import Name
+from schemakit.sql import parser as sql_parser
+
+from . import decide
+from .heal import may_build_concurrently
+from .results import Applied, Command
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ._alembic.journal import Journal
+    from .directory import Directory
+    from .reporter import Reporter
+    from .target import Session
+
+
+class Observation:
+    """Who decides the steps of a run, and hears of every statement in it."""
+
+    def __init__(
+        self,
+        steps: Callable[[Sequence[str]], list[Any]],
+        before_index: Callable[[Connection, Name], None] | None = None,
+    ) -> None:
+        self.decide = steps
+        self.journal: Journal | None = None
+        self._before_index = before_index
+        self._busy = False
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What a revision raised, even if env.py hid it."""
+        return self.journal.failure if self.journal else None
+
+    @property
+    def steps(self) -> Sequence[Any]:
+        """The revisions that have run."""
+        return self.journal.steps if self.journal else ()
+
+    @property
+    def version_table(self) -> Name | None:
+        """The version table, if env.py got as far as naming it, and named one only."""
+        configured = self.journal.configured if self.journal else []
+        return configured[0].table if len(configured) == 1 else None
+
+    def statement(self, sql: str) -> None:
+        """*sql* is about to be sent."""
+        if not self._busy and self.journal is not None:
+            self.journal.sent(sql)
+
+    def before(self, connection: Connection, sql: str) -> None:
+        """Clear the way for an index that is built concurrently."""
+        if self._busy or self._before_index is None or not may_build_concurrently(sql):
+            return
+        index = sql_parser.concurrent_index(sql)
+        if index is None or connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            return
+        self._busy = True
+        try:
+            self._before_index(connection, index)
+        finally:
+            self._busy = False
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRun:
+    """What a run of env.py showed.
+
+    Attributes:
+        version_table: the version table of its first ``configure``.
+        table: the same, if env.py need not run again to tell it.
+        heads: what it held before.
+        single: whether there was one ``configure`` only.
+        applied: the revisions that ran.
+        expected: the heads that the last of them left; None if none ran.
+    """
+
+    version_table: Name
+    table: Name | None
+    heads: tuple[str, ...]
+    single: bool
+    applied: tuple[Applied, ...]
+    expected: frozenset[str] | None
+
+
+async def run(  # noqa: PLR0913 - the parts of a run
+    session: Session,
+    directory: Directory,
+    command: Command,
+    reporter: Reporter,
+    observation: Observation | None = None,
+    *,
+    purge: bool = False,
+) -> EnvironmentRun:
+    """Execute env.py, or do what it would do, on *session*.
+
+    Without an *observation* nothing is migrated: it only shows what env.py configures.
+    """
+    probing = observation is None
+    watch = observation or Observation(lambda _: [])
+    work = await anyio.to_thread.run_sync(_prepared, directory, session, command, reporter, watch)
+    context = {"dont_mutate": True} if probing else {"purge": purge}
+    await session.migrating()
+    await session.connection.run_sync(work, context, keep=not probing)
+    if probing:
+        await session.resting()
+    journal = watch.journal
+    if journal is None or not journal.configured:
+        from schemakit.errors import EnvironmentFailed  # noqa: PLC0415 - rare
+
+        raise EnvironmentFailed("It never called context.run_migrations().")
+    if journal.failure is not None:  # env.py caught it and went on
+        raise journal.failure
+    return _shown(directory, journal)
+
+
+def _prepared(
+    directory: Directory,
+    session: Session,
+    command: Command,
+    reporter: Reporter,
+    watch: Observation,
+) -> Callable[..., None]:
+    """Import Alembic and read the configuration: the part that need not run on the loop."""
+    from ._alembic import config, environment, journal, scripts  # noqa: PLC0415 - in a thread
+
+    built = config.build_config(directory.located, session.connection.engine.url)
+    bare = scripts.environment_directory(built)
+    watch.journal = journal.Journal(command, reporter)
+
+    def work(connection: Connection, context: dict[str, Any], *, keep: bool) -> None:
+        errand = environment.Errand(
+            steps=lambda heads, _: watch.decide(heads),
+            journal=watch.journal,
+            observe=watch,
+            options=directory.located.options,
+            external=session.external,
+            context=context,
+        )
+        environment.run_environment(connection, built, bare, errand, keep=keep)
+
+    return work
+
+
+def _shown(directory: Directory, journal: Journal) -> EnvironmentRun:
+    first, single = journal.configured[0], len(journal.configured) == 1
+    plain = single and first.plain and journal.strays == 0
+    return EnvironmentRun(
+        version_table=first.table,
+        table=first.table if plain and _declared(directory, first.table) else None,
+        heads=tuple(sorted(first.heads)),
+        single=single,
+        applied=tuple(step.applied for step in journal.steps),
+        expected=journal.steps[-1].heads if journal.steps and single else None,
+    )
+
+
+def _declared(directory: Directory, table: Name) -> bool:
+    env_py = directory.located.env_py
+    if not env_py.exists():
+        return True
+    try:
+        source = env_py.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return decide.declares_table(source, table)

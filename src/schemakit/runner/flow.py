@@ -1,0 +1,47 @@
+"""Work as a generator: it yields what to do next and is sent what came of it. No I/O here.
+
+A flow holds no connection and no event loop, so it is tested from a table of answers, and the
+same flow serves the coroutines and code inside a migration (`driver` runs it in both).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Execute *sql*, a statement without an answer, by the simple protocol; sends its status tag."""
+
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Call *read* with the connection; sends what it returns. *read* is a SELECT of `catalog`."""
+
+    read: Callable[[Connection], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait *seconds* without holding the event loop; sends None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Hand *event* to whoever listens; sends None."""
+
+    event: Any
+
+
+Step = Run | Fetch | Sleep | Notify
+_T = TypeVar("_T")
+Flow = Generator[Step, Any, _T]

@@ -1,0 +1,166 @@
+"""What is remembered of a migrations directory: in memory, and on disk where that is allowed.
+
+At head `upgrade` needs three things that only change with the files: the heads, where the
+revisions lie, and which version table env.py configures. They are kept under the fingerprint of
+those files. On disk they lie in ``__pycache__`` beside env.py's own bytecode: made by the same
+rules, trusted as much, ignored by git already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import sys
+import threading
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from schemakit._version import __version__
+from schemakit.sql import Name
+
+from .fingerprint import Fingerprint, fingerprint
+from .locate import Located
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a full load of a directory found.
+
+    Attributes:
+        heads: its heads, sorted.
+        effective: the heads as they stand in the version table: without those that another
+            branch depends on.
+        folders: its version locations.
+        recursive: whether revisions may lie in sub-folders of these.
+        table: the version table; None if env.py must run each time to tell.
+    """
+
+    heads: tuple[str, ...]
+    effective: tuple[str, ...]
+    folders: tuple[Path, ...]
+    recursive: bool
+    table: Name | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look at the files: what they are now, and what is known of them."""
+
+    fingerprint: Fingerprint | None
+    recorded: Recorded | None
+
+
+_memory: dict[str, tuple[str, Recorded]] = {}
+_guard = threading.Lock()
+
+
+def look(located: Located, where: str | Path) -> Look:
+    """Return what is known of *located*, if its files are still those it was learnt from.
+
+    Args:
+        located: the directory.
+        where: `Settings.index`.
+
+    Reads the disk: call it in a thread.
+    """
+    key = _key(located)
+    with _guard:
+        known = _memory.get(key) or _read(located, key, where)
+    if known is None:
+        return Look(None, None)
+    digest, recorded = known
+    now = _fingerprint(located, recorded.folders, recursive=recorded.recursive)
+    if now.digest != digest:
+        return Look(now, None)
+    with _guard:
+        _memory[key] = known
+    return Look(now, recorded)
+
+
+def before_load(located: Located, folders: tuple[Path, ...], *, recursive: bool) -> Fingerprint:
+    """Look at the files before they are loaded: only what is seen before can be vouched for."""
+    return _fingerprint(located, folders, recursive=recursive)
+
+
+def remember(located: Located, seen: Fingerprint, recorded: Recorded, where: str | Path) -> None:
+    """Keep *recorded* under the fingerprint taken before the load; too young a one is not kept."""
+    if not seen.settled:
+        return
+    key = _key(located)
+    with _guard:
+        _memory[key] = (seen.digest, recorded)
+    path = _path(located, key, where, writing=True)
+    if path is not None:
+        with contextlib.suppress(OSError):  # a read-only image: then every process loads once
+            _write(path, seen.digest, recorded)
+
+
+def forget() -> None:
+    """Empty the memory of this process (for tests and measurements)."""
+    with _guard:
+        _memory.clear()
+
+
+def _fingerprint(located: Located, folders: tuple[Path, ...], *, recursive: bool) -> Fingerprint:
+    files = (located.env_py, *(file for file in (located.ini, located.toml) if file))
+    return fingerprint(files, folders, recursive=recursive, salt=f"{_FORMAT}/{__version__}")
+
+
+def _key(located: Located) -> str:
+    options = located.options
+    parts = (
+        str(located.folder),
+        str(located.ini),
+        str(located.toml),
+        located.section,
+        *map(str, options.version_locations),
+        repr(sorted((k, v) for k, v in options.configure.items() if k.startswith("version_table"))),
+    )
+    return blake2b("\0".join(parts).encode(), digest_size=10).hexdigest()
+
+
+def _path(located: Located, key: str, where: str | Path, *, writing: bool) -> Path | None:
+    if where == "off":
+        return None
+    if where != "auto":
+        return Path(where) / f"schemakit-{key}.json"
+    if writing and sys.dont_write_bytecode:
+        return None
+    cache = Path(importlib.util.cache_from_source(str(located.env_py))).parent
+    return cache / f"schemakit-{key}.json"
+
+
+def _read(located: Located, key: str, where: str | Path) -> tuple[str, Recorded] | None:
+    path = _path(located, key, where, writing=False)
+    if path is None:
+        return None
+    try:
+        stored = json.loads(path.read_bytes())
+        return stored["digest"], _recorded(stored["recorded"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # absent, cut off or of another release: the directory is loaded instead
+
+
+def _recorded(stored: dict[str, Any]) -> Recorded:
+    table = stored["table"]
+    return Recorded(
+        heads=tuple(map(str, stored["heads"])),
+        effective=tuple(map(str, stored["effective"])),
+        folders=tuple(map(Path, stored["folders"])),
+        recursive=bool(stored["recursive"]),
+        table=Name(**table) if table else None,
+    )
+
+
+def _write(path: Path, digest: str, recorded: Recorded) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside and renamed: a reader sees the old one or the new one.
+    beside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+    beside.write_text(json.dumps({"digest": digest, "recorded": asdict(recorded)}, default=str))
+    beside.replace(path)

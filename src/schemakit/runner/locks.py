@@ -1,0 +1,114 @@
+"""One runner at a time on a database: the migration lock.
+
+``pg_try_advisory_lock`` in autocommit, polled. Every other form was measured to fail: a blocking
+``pg_advisory_lock`` holds a snapshot for which the holder's CREATE INDEX CONCURRENTLY waits, so
+that the server kills one of them (same connection) or both hang for ever (two connections); a
+lock taken inside an idle transaction by the extended protocol does the same.
+
+The lock is taken on the connection that migrates: an engine of one connection is enough, and
+when that connection dies, lock and migration die together.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from schemakit.catalog import read
+from schemakit.errors import LockTimeout
+
+from .flow import Fetch, Flow, Notify, Run, Sleep
+from .results import Command, Event
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+#: Seconds between two reports to whoever listens.
+_REPORT_EVERY = 5.0
+
+
+def lock_key(name: str = "") -> int:
+    """Return the advisory lock's key: 63 bits of BLAKE2b, the same in every process.
+
+    PostgreSQL's advisory locks are local to a database, so the key need not name it.
+    """
+    digest = blake2b(f"schemakit/{name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The migration lock of a database.
+
+    Attributes:
+        key: see `lock_key`.
+        wait: seconds to wait for it.
+        transactional: taken in the caller's transaction, and held until that ends.
+    """
+
+    key: int
+    wait: float
+    transactional: bool = False
+
+    def acquire(
+        self,
+        command: Command,
+        settled: Callable[[Connection], bool] | None = None,
+        *,
+        clock: Callable[[], float] = monotonic,
+    ) -> Flow[bool]:
+        """A flow that takes the lock.
+
+        Args:
+            command: for the events.
+            settled: asked between two tries: is there nothing left to do?
+            clock: seconds, monotonic.
+
+        Returns:
+            True with the lock; False without it, where *settled* said yes.
+
+        Raises:
+            LockTimeout: another process still holds it after `wait` seconds.
+        """
+        began = clock()
+        reported = -_REPORT_EVERY
+        pause = _FIRST_PAUSE
+        while True:
+            if (yield Run(self._try())) == "SELECT 1":
+                return True
+            if settled is not None and (yield Fetch(settled)):
+                return False
+            waited = clock() - began
+            if waited - reported >= _REPORT_EVERY or waited >= self.wait:
+                holders = yield Fetch(partial(read.lock_holders, key=self.key))
+                if waited >= self.wait:
+                    raise LockTimeout(_waited(waited, holders), holders=holders)
+                reported = waited
+                message = _waited(waited, holders)
+                yield Notify(
+                    Event("waiting_for_lock", command, None, 0, 0, waited, holders, message)
+                )
+            yield Sleep(min(pause * random.uniform(0.5, 1.5), max(self.wait - waited, 0.01)))  # noqa: S311 - jitter
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def release(self) -> Flow[None]:
+        """A flow that gives the lock back; in a transaction it ends with that."""
+        if not self.transactional:
+            yield Run(f"SELECT pg_catalog.pg_advisory_unlock({self.key})")
+
+    def _try(self) -> str:
+        # The answer is read from the status tag: SELECT 1 is a row, so the lock was had.
+        function = "pg_try_advisory_xact_lock" if self.transactional else "pg_try_advisory_lock"
+        return f"SELECT 1 WHERE pg_catalog.{function}({self.key})"
+
+
+def _waited(seconds: float, holders: tuple[object, ...]) -> str:
+    who = "; ".join(map(str, holders)) or "somebody who has just let go"
+    return f"Waited {seconds:.1f} s for the migration lock, held by {who}"

