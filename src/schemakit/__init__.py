@@ -1,1 +1,93 @@
-from schemakit.runner.calls import upgrade
+"""The async-native schema engine for PostgreSQL.
+
+::
+
+    import schemakit
+
+    await schemakit.upgrade(engine)  # the engine that the application already has
+
+Importing this package is light: what a name needs is imported when the name is first used, and
+neither Alembic nor the SQL parser before something has to be migrated or parsed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from schemakit._version import __version__
+
+if TYPE_CHECKING:
+    from schemakit import errors
+    from schemakit.errors import SchemakitError
+    from schemakit.runner.calls import downgrade, stamp, upgrade
+    from schemakit.runner.inspect import (
+        check,
+        current,
+        heads,
+        history,
+        pending,
+        render_sql,
+        status,
+        wait_until_current,
+    )
+    from schemakit.runner.results import Applied, Drift, Event, Result, Revision, Status
+    from schemakit.runner.settings import Migrations, Settings
+
+__all__ = [
+    "Applied",
+    "Drift",
+    "Event",
+    "Migrations",
+    "Result",
+    "Revision",
+    "SchemakitError",
+    "Settings",
+    "Status",
+    "__version__",
+    "check",
+    "current",
+    "downgrade",
+    "errors",
+    "heads",
+    "history",
+    "pending",
+    "render_sql",
+    "stamp",
+    "status",
+    "upgrade",
+    "wait_until_current",
+]
+
+_HOMES = {
+    "schemakit.errors": ("SchemakitError",),
+    "schemakit.runner.calls": ("downgrade", "stamp", "upgrade"),
+    "schemakit.runner.inspect": (
+        "check",
+        "current",
+        "heads",
+        "history",
+        "pending",
+        "render_sql",
+        "status",
+        "wait_until_current",
+    ),
+    "schemakit.runner.results": ("Applied", "Drift", "Event", "Result", "Revision", "Status"),
+    "schemakit.runner.settings": ("Migrations", "Settings"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name == "errors":
+        return import_module("schemakit.errors")
+    if name not in _HOME_OF:
+        detail = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(detail)
+    found: object = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -58,7 +58,8 @@ async def test_the_url_is_sqlalchemys_whatever_pgport_says(throw_away, monkeypat
 
 
 async def test_it_knows_its_version(throw_away, query):
-    assert await query(throw_away.dsn, "SHOW server_version") == throw_away.version
+    said = await query(throw_away.dsn, "SHOW server_version")
+    assert said.split()[0] == throw_away.version  # packagers add their name
 
 
 async def test_settings_reach_the_server_unparsed(throw_away, query):

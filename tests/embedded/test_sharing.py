@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 
 from schemakit.embedded import EmbeddedServer
 
@@ -53,12 +52,13 @@ async def test_an_orphans_pid_that_is_somebody_elses_by_now_is_spared(client, pi
     os.kill(pid_of(orphan), signal.SIGQUIT)
     while (orphan / "postmaster.pid").exists():  # noqa: ASYNC110  another process removes it
         await asyncio.sleep(0.02)
-    with subprocess.Popen(["/bin/sleep", "60"]) as innocent:
-        (orphan / "postmaster.pid").write_text(f"{innocent.pid}\n")
-        async with EmbeddedServer():
-            assert not orphan.parent.exists()
-        assert innocent.poll() is None
-        innocent.kill()
+    innocent = await asyncio.create_subprocess_exec("/bin/sleep", "60")
+    (orphan / "postmaster.pid").write_text(f"{innocent.pid}\n")
+    async with EmbeddedServer():
+        assert not orphan.parent.exists()
+    assert innocent.returncode is None
+    innocent.kill()
+    await innocent.wait()
 
 
 def test_whoever_forgets_to_stop_stops_at_exit(home, client):
@@ -77,9 +77,10 @@ def test_ctrl_c_stops_the_server(home, client):
 
 
 def test_ctrl_c_ends_initdb(playground, client):
-    interrupted = client(playground / "pg")
-    while not (playground / "pg" / "data.new" / "base").exists():
+    home = playground / "pg"
+    interrupted = client(home)
+    while not any(home.glob("data.new-*/base")):
         assert interrupted.process.poll() is None
     interrupted.killed(signal.SIGINT)
-    assert not (playground / "pg" / "data").exists()
-    assert not (playground / "pg" / "data.new" / "postmaster.pid").exists()
+    assert not (home / "data").exists()
+    assert not any(home.glob("data.new-*/postmaster.pid"))

@@ -64,7 +64,7 @@ def _relation_exists(connection: Connection, table: Name) -> bool:
 def lock_holders(connection: Connection, key: int) -> tuple[LockHolder, ...]:
     """Return the sessions that hold the advisory lock *key*."""
     return tuple(
-        LockHolder(*row[:5], query=without_literals(row[5]))
+        LockHolder(**row._asdict() | {"query": without_literals(row.query)})
         for row in _rows(connection, "lock_holders", key=key)
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from schemakit.embedded.patience import Patience
     from schemakit.embedded.places import Place
 
+UNFINISHED = "data.new"
 # The second exists everywhere; the first, where it does, also knows the letters beyond ASCII.
 LOCALES = ("C.UTF-8", "C")
 # A killed postmaster stays in the process table, and its children at work, for a moment.
@@ -33,28 +36,36 @@ def make_cluster(place: Place, binaries: Binaries, patience: Patience) -> None:
     Trust is for the socket, whose directory only the server's account and root can enter. TCP is
     refused, whatever is later made of listen_addresses.
     """
-    unfinished = place.home / "data.new"
-    initdb: list[str | Path] = [
-        binaries["initdb"],
-        "-D",
-        unfinished,
-        "-U",
-        "postgres",
-        "-E",
-        "UTF8",
-    ]
-    initdb += ["--auth-local=trust", "--auth-host=reject"]
-    if place.ephemeral:
-        initdb.append("--no-sync")
+    # A name of its own: the initdb of a killed client may still be writing to an older one.
+    unfinished = place.home / f"{UNFINISHED}-{secrets.token_hex(4)}"
     for locale in LOCALES:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        for leftover in place.home.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         try:
-            run([*initdb, f"--locale={locale}", "--lc-messages=C"], place, patience)
+            run(_initdb(binaries, unfinished, locale, sync=not place.ephemeral), place, patience)
             break
         except EmbeddedError:
             if locale == LOCALES[-1] or patience.exhausted:
                 raise
     unfinished.rename(place.data)
+    if not place.ephemeral:
+        _sync_directory(place.home)
+
+
+def _initdb(binaries: Binaries, data: Path, locale: str, *, sync: bool) -> list[str | Path]:
+    options = f"--username=postgres --encoding=UTF8 --locale={locale} --lc-messages=C"
+    access = "--auth-local=trust --auth-host=reject"
+    unsynced = [] if sync else ["--no-sync"]
+    return [binaries["initdb"], "-D", data, *options.split(), *access.split(), *unsynced]
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a rename in ``directory`` outlast a power cut; initdb has synced the files."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def refuse_other_version(place: Place, binaries: Binaries) -> None:

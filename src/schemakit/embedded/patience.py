@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from schemakit.errors import EmbeddedError
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
 
 
-class WaitCancelledError(EmbeddedError):
-    """The wait for the embedded PostgreSQL was cancelled."""
+class WaitCancelledError(Exception):
+    """The task that waits was cancelled. Never leaves this package: asyncio's own error does."""
 
 
 class Patience:

@@ -57,7 +57,7 @@ def declares_table(source: str, table: Name, default: str = "alembic_version") -
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return False
-    found: dict[str, set[str | None]] = {name: set() for name in _TABLE_ARGUMENTS}
+    found: dict[str, set[object]] = {name: set() for name in _TABLE_ARGUMENTS}
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         if _is_configure(call) and any(keyword.arg is None for keyword in call.keywords):
             return False
@@ -66,10 +66,10 @@ def declares_table(source: str, table: Name, default: str = "alembic_version") -
                 if not isinstance(keyword.value, ast.Constant):
                     return False
                 found[keyword.arg].add(keyword.value.value)
-    said = tuple(values or {None} for values in found.values())
-    actual = ({table.name}, {table.schema})
-    names = {default} if said[0] == {None} else said[0]
-    return (names, said[1]) == actual
+    names, schemas = (found[name] or {None} for name in _TABLE_ARGUMENTS)
+    if names == {None}:
+        names = {default}
+    return names == {table.name} and schemas == {table.schema}
 
 
 def _is_configure(call: ast.Call) -> bool:

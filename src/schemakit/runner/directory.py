@@ -45,9 +45,11 @@ class Directory:
 
     async def load(self, url: URL | None = None) -> Scripts:
         """Execute its revisions, off the loop, once in the life of this value."""
-        if self._scripts is None:
-            self._scripts, self._seen = await anyio.to_thread.run_sync(_load, self.located, url)
-        return self._scripts
+        if self._scripts is not None:
+            return self._scripts
+        scripts, self._seen = await anyio.to_thread.run_sync(_load, self.located, url)
+        self._scripts = scripts
+        return scripts
 
     def remember(self, table: Name | None) -> None:
         """Keep what the load found, and the version table if env.py need not run to tell it."""
@@ -71,7 +73,7 @@ def _find(source: Source, settings: Settings) -> tuple[Located, Look]:
     return located, index.look(located, settings.index)
 
 
-def _load(located: Located, url: URL | None) -> tuple[Any, Fingerprint]:
+def _load(located: Located, url: URL | None) -> tuple[Scripts, Fingerprint]:
     from ._alembic import config, scripts  # noqa: PLC0415 - Alembic is imported here, in a thread
 
     built = config.build_config(located, url)

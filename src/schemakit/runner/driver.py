@@ -43,7 +43,8 @@ def drive(connection: Connection, flow: Flow[_T], notify: Callable[[Any], None])
             case Sleep(seconds):
                 answer = await_only(anyio.sleep(seconds))
             case Notify(event):
-                answer = notify(event)
+                notify(event)
+                answer = None
 
 
 def run_simple(connection: Connection, sql: str) -> str:

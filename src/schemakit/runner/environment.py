@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
+from schemakit.errors import EnvironmentFailed
 from schemakit.sql import Name
 from schemakit.sql import parser as sql_parser
 
@@ -31,8 +32,14 @@ class Observation:
         self,
         steps: Callable[[Sequence[str]], list[Any]],
         before_index: Callable[[Connection, Name], None] | None = None,
+        *,
+        metadata: Any = None,
+        compare: bool = False,
     ) -> None:
         self.decide = steps
+        self.metadata = metadata
+        self.compare = compare
+        self.differences: list[str] = []
         self.journal: Journal | None = None
         self._before_index = before_index
         self._busy = False
@@ -98,16 +105,22 @@ async def run(  # noqa: PLR0913 - the parts of a run
     directory: Directory,
     command: Command,
     reporter: Reporter,
-    observation: Observation | None = None,
+    watch: Observation,
     *,
+    probing: bool = False,
     purge: bool = False,
 ) -> EnvironmentRun:
     """Execute env.py, or do what it would do, on *session*.
 
-    Without an *observation* nothing is migrated: it only shows what env.py configures.
+    Args:
+        session: where.
+        directory: of which migrations directory.
+        command: for the events.
+        reporter: gets the events.
+        watch: decides the steps and sees the statements.
+        probing: nothing is to be written, and what env.py writes is rolled back.
+        purge: empty the version table first.
     """
-    probing = observation is None
-    watch = observation or Observation(lambda _: [])
     work = await anyio.to_thread.run_sync(_prepared, directory, session, command, reporter, watch)
     context = {"dont_mutate": True} if probing else {"purge": purge}
     await session.migrating()
@@ -116,8 +129,6 @@ async def run(  # noqa: PLR0913 - the parts of a run
         await session.resting()
     journal = watch.journal
     if journal is None or not journal.configured:
-        from schemakit.errors import EnvironmentFailed  # noqa: PLC0415 - rare
-
         raise EnvironmentFailed("It never called context.run_migrations().")
     if journal.failure is not None:  # env.py caught it and went on
         raise journal.failure
@@ -134,18 +145,20 @@ def _prepared(
     """Import Alembic and read the configuration: the part that need not run on the loop."""
     from ._alembic import config, environment, journal, scripts  # noqa: PLC0415 - in a thread
 
+    record = watch.journal = journal.Journal(command, reporter)
     built = config.build_config(directory.located, session.connection.engine.url)
     bare = scripts.environment_directory(built)
-    watch.journal = journal.Journal(command, reporter)
 
     def work(connection: Connection, context: dict[str, Any], *, keep: bool) -> None:
         errand = environment.Errand(
             steps=lambda heads, _: watch.decide(heads),
-            journal=watch.journal,
+            journal=record,
             observe=watch,
             options=directory.located.options,
             external=session.external,
             context=context,
+            metadata=watch.metadata,
+            differences=watch.differences if watch.compare else None,
         )
         environment.run_environment(connection, built, bare, errand, keep=keep)
 

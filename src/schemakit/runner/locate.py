@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import importlib.util
+import os
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ def locate(source: Source, *, cwd: Path | None = None) -> Located:
         source = options.location
     if source is None:
         return _searched(cwd, options)
-    if isinstance(source, str | Path):
+    if isinstance(source, str | os.PathLike):
+        source = os.fspath(source)
         folder = _folder(source, cwd)
         ini, toml, section = _adopted(folder, options.ini_section)
         return Located(folder, ini, toml, section, options)

@@ -109,7 +109,14 @@ class _Run:
         if self.session.external:
             return None  # env.py could fail and with it the caller's transaction
         try:
-            probe = await run(self.session, self.directory, self.order.command, self.reporter)
+            probe = await run(
+                self.session,
+                self.directory,
+                self.order.command,
+                self.reporter,
+                Observation(lambda _: []),
+                probing=True,
+            )
         except DBAPIError:
             # Another process may be creating what env.py looks for: the lock will sort that out.
             await self.session.resting()

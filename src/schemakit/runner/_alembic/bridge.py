@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import anyio.to_thread
 from sqlalchemy import Connection, TextClause, event
@@ -28,9 +28,6 @@ from schemakit.sql import deliver, leading_keyword, without_literals
 from schemakit.sql import parser as sql_parser
 from schemakit.sql.delivery import needs_literals
 from schemakit.sql.text import ends_transaction
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _ROW_COUNT = re.compile(r"(?:SELECT|UPDATE|DELETE|MERGE|INSERT \d+) (\d+)")
 _PYFORMAT = re.compile(r"(?<!%)%(?:s|\(\w+\)s)")
@@ -61,7 +58,7 @@ def bridged(
     """
     rewrite = _rewriter(observer, percent_escapes=percent_escapes, external=external)
     adapted = wire.adapted(connection)
-    original = type(adapted)
+    original: Any = type(adapted)
     if getattr(original, "_schemakit", False):  # a run inside a run, on the same connection
         yield
         return
@@ -133,7 +130,7 @@ def _literal(context: Any, statement: str) -> str:
     return str(compiled)
 
 
-def _split(sql: str) -> Sequence[str] | None:  # the parser is loaded off the loop, once
+def _split(sql: str) -> list[str] | None:  # the parser is loaded off the loop, once
     _load_parser()
     return sql_parser.split(sql)
 

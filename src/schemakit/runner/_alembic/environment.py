@@ -21,9 +21,10 @@ from schemakit.runner import target
 from schemakit.runner.settings import Migrations
 from schemakit.sql import Name
 
-from . import proxies
+from . import drift, proxies
 from .borrowed import BorrowedConnection, BorrowedEngine, borrowed
 from .bridge import bridged
+from .config import STAND_IN_URL
 from .imports import Imports
 from .journal import Configured, Journal
 from .scripts import describe
@@ -48,6 +49,8 @@ class Errand:
         options: the caller's.
         external: whether the transaction is the caller's.
         context: what Alembic's commands pass to ``EnvironmentContext`` (``purge``, ``as_sql``, …).
+        metadata: takes the place of env.py's ``target_metadata``.
+        differences: gets a line for each difference to the metadata, if they are asked for.
     """
 
     steps: Steps
@@ -56,6 +59,8 @@ class Errand:
     options: Migrations
     external: bool
     context: dict[str, Any]
+    metadata: Any = None
+    differences: list[str] | None = None
 
 
 class ScopedEnvironment(EnvironmentContext):
@@ -77,8 +82,13 @@ class ScopedEnvironment(EnvironmentContext):
         """Configure as Alembic does, on the connection of this run and on no other."""
         if connection is not None:
             connection = self._accepted(connection)
-        if self.errand.options.target_metadata is not None and not options.get("target_metadata"):
-            options["target_metadata"] = self.errand.options.target_metadata
+        if self.is_offline_mode():
+            # Whatever URL or dialect the files name: the script is for asyncpg's PostgreSQL.
+            options |= {"url": STAND_IN_URL, "dialect_name": None}
+        if self.errand.metadata is not None:
+            options["target_metadata"] = self.errand.metadata
+        elif self.errand.options.target_metadata is not None:
+            options.setdefault("target_metadata", self.errand.options.target_metadata)
         super().configure(connection, *args, **options)
         context = self.get_context()
         context.__class__ = CarefulMigrationContext
@@ -118,6 +128,8 @@ class ScopedEnvironment(EnvironmentContext):
         heads = tuple(heads or ())
         table = Name(context.version_table, context.version_table_schema)
         self.errand.journal.configured.append(Configured(table, heads, self._plain(context)))
+        if self.errand.differences is not None:
+            self.errand.differences.extend(drift.compare(context))
         steps = self.errand.steps(heads, context)
         self.errand.journal.plan(len(steps))
         for step in steps:

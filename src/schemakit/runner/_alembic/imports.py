@@ -52,7 +52,7 @@ class Imports:
         self._engine = engine
         self._urls: set[str] = set()
         self._modules = {module.__name__: module for module in self._exchanged(url)}
-        self._functions = {
+        self._functions: dict[object, Callable[..., Any]] = {
             sqlalchemy.create_engine: self._create,
             sqlalchemy.engine_from_config: self._from_config,
             sqlalchemy.ext.asyncio.create_async_engine: self._create_async,

@@ -56,6 +56,10 @@ class Scripts:
         """Every revision, newest first."""
         return tuple(describe(script) for script in self.directory.walk_revisions())
 
+    def pending(self, heads: Sequence[str]) -> tuple[Revision, ...]:
+        """What `upgrade` to heads would apply to a database at *heads*, in order."""
+        return tuple(describe(step.revision) for step in self.upgrade_steps("heads", heads))  # type: ignore[attr-defined]  # RevisionStep has it
+
     def upgrade_steps(self, target: str, heads: Sequence[str]) -> list[MigrationStep]:
         """What `upgrade` to *target* runs on a database at *heads*, in order."""
         if target == "head" and len(self.heads) > 1:

@@ -1,0 +1,236 @@
+"""The coroutines that only look: nothing here writes, and none takes the lock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+import anyio.to_thread
+
+from schemakit.catalog import read
+from schemakit.errors import ConfigurationError, NotCurrent
+
+from . import decide, failure
+from .directory import Directory
+from .environment import Observation, run
+from .locate import Source
+from .reporter import Reporter
+from .results import Drift, Revision, Status, heads_text
+from .settings import Settings
+from .target import Session, Target, opened
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+    from schemakit.sql import Name
+
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A database and its migrations directory, side by side."""
+
+    session: Session
+    directory: Directory
+    table: Name
+    versions: tuple[str, ...]
+
+    async def versions_now(self) -> tuple[str, ...]:
+        return await self.session.connection.run_sync(read.versions, self.table)
+
+    async def pending(self) -> tuple[Revision, ...]:
+        return await _pending(self.directory, self.versions)
+
+
+@asynccontextmanager
+async def _view(target: Target, migrations: Source) -> AsyncIterator[_View]:
+    directory = await Directory.find(migrations, Settings.from_environment())
+    async with opened(target) as session:
+        recorded = directory.recorded
+        table = recorded.table if recorded else None
+        if table is not None:
+            versions = await session.connection.run_sync(read.versions, table)
+        else:
+            shown = await _environment(session, directory)
+            directory.remember(shown.table)
+            table, versions = shown.version_table, shown.heads
+        yield _View(session, directory, table, versions)
+
+
+async def _environment(session: Session, directory: Directory) -> Any:
+    observation = Observation(lambda _: [])
+    try:
+        return await run(session, directory, "upgrade", Reporter(None), observation, probing=True)
+    except Exception as error:
+        explained = failure.explained(error, observation, (), (), external=session.external)
+        raise explained from failure.cause_of(error)
+
+
+async def current(target: Target, *, migrations: Source = None) -> tuple[str, ...]:
+    """Return the revisions that the database stands at, sorted; none for an empty database."""
+    async with _view(target, migrations) as view:
+        return view.versions
+
+
+async def heads(*, migrations: Source = None) -> tuple[Revision, ...]:
+    """Return the heads of the migrations directory; needs no database."""
+    return tuple(revision for revision in await history(migrations=migrations) if revision.is_head)
+
+
+async def history(*, migrations: Source = None) -> tuple[Revision, ...]:
+    """Return every revision of the migrations directory, newest first; needs no database."""
+    directory = await Directory.find(migrations, Settings.from_environment())
+    return (await directory.load()).history()
+
+
+async def pending(target: Target, *, migrations: Source = None) -> tuple[Revision, ...]:
+    """Return the revisions that `upgrade` to heads would apply, in that order.
+
+    Raises:
+        UnknownRevision: the database stands at a revision that this code does not know.
+    """
+    async with _view(target, migrations) as view:
+        return await view.pending()
+
+
+async def status(target: Target, *, migrations: Source = None) -> Status:
+    """Return where the database stands, and what a broken index build left in it."""
+    async with _view(target, migrations) as view:
+        connection = view.session.connection
+        server = await connection.run_sync(read.server)
+        scripts = await view.directory.load()
+        unknown = tuple(version for version in view.versions if not scripts.knows(version))
+        return Status(
+            database=server.database,
+            server=server.version,
+            current=view.versions,
+            heads=scripts.heads,
+            pending=() if unknown else await view.pending(),
+            unknown=unknown,
+            invalid_indexes=await connection.run_sync(read.invalid_indexes),
+        )
+
+
+async def wait_until_current(
+    target: Target, *, timeout: float = 300.0, migrations: Source = None
+) -> tuple[str, ...]:
+    """Wait until another process has brought the database to heads; for those that do not migrate.
+
+    A database that is ahead of this code counts as current.
+
+    Args:
+        target: as for `upgrade`. An engine's connection goes back to the pool between two looks.
+        timeout: seconds.
+        migrations: as for `upgrade`.
+
+    Returns:
+        What the database stands at.
+
+    Raises:
+        NotCurrent: it did not get there in time.
+    """
+    deadline = monotonic() + timeout
+    pause = _FIRST_PAUSE
+    while True:
+        async with _view(target, migrations) as view:
+            if await _is_current(view):
+                return view.versions
+        left = deadline - monotonic()
+        if left <= 0:
+            detail = f"It is at {heads_text(view.versions)} after {timeout:g} s."
+            raise NotCurrent(detail)
+        await anyio.sleep(min(pause, left))
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+async def _is_current(view: _View) -> bool:
+    recorded = view.directory.recorded
+    if recorded is not None and decide.is_settled("heads", view.versions, recorded.effective):
+        return True
+    scripts = await view.directory.load()
+    if decide.is_settled("heads", view.versions, scripts.effective_heads):
+        return True
+    return any(not scripts.knows(version) for version in view.versions)
+
+
+async def _pending(directory: Directory, versions: Sequence[str]) -> tuple[Revision, ...]:
+    recorded = directory.recorded
+    if recorded is not None and decide.is_settled("heads", versions, recorded.effective):
+        return ()
+    scripts = await directory.load()
+    return await anyio.to_thread.run_sync(scripts.pending, versions)
+
+
+async def check(
+    target: Target, metadata: MetaData | None = None, *, migrations: Source = None
+) -> Drift:
+    """Compare the database with *metadata*, as ``alembic check`` does.
+
+    Args:
+        target: as for `upgrade`.
+        metadata: what the database should look like; by default env.py's ``target_metadata``.
+        migrations: as for `upgrade`; its env.py's filters (``include_object``, …) apply.
+
+    Returns:
+        The differences, and the revisions that are pending; falsy if there are none.
+
+    Raises:
+        ConfigurationError: neither *metadata* nor env.py says what to compare with.
+    """
+    async with _view(target, migrations) as view:
+        waiting = await view.pending()
+        observation = Observation(lambda _: [], metadata=metadata, compare=True)
+        reporter = Reporter(None)
+        try:
+            await run(
+                view.session, view.directory, "upgrade", reporter, observation, probing=True
+            )
+        except Exception as error:
+            explained = failure.explained(error, observation, (), (), external=False)
+            raise explained from failure.cause_of(error)
+        return Drift(tuple(observation.differences), waiting)
+
+
+async def render_sql(
+    revision: str = "head",
+    *,
+    direction: Literal["upgrade", "downgrade"] = "upgrade",
+    migrations: Source = None,
+) -> str:
+    """Return the SQL of a migration as one script, without a database (``alembic … --sql``).
+
+    Args:
+        revision: the end, or ``start:end``; an upgrade starts at ``base`` by default, a downgrade
+            must say where it starts.
+        direction: ``upgrade`` or ``downgrade``.
+        migrations: as for `upgrade`.
+
+    Raises:
+        ConfigurationError: a downgrade without a start.
+        RevisionFailed: a revision asks the database something, which a script cannot.
+    """
+    start, _, end = revision.rpartition(":")
+    if direction == "downgrade" and not start:
+        detail = f"A downgrade to {revision!r} must say where it starts."
+        raise ConfigurationError(detail, remedy=f'give "start:{revision}".')
+    directory = await Directory.find(migrations, Settings.from_environment())
+    scripts = await directory.load()
+    return await anyio.to_thread.run_sync(_render, directory, scripts, direction, start, end)
+
+
+def _render(
+    directory: Directory,
+    scripts: Any,
+    direction: Literal["upgrade", "downgrade"],
+    start: str,
+    end: str,
+) -> str:
+    from ._alembic import offline  # noqa: PLC0415 - Alembic is imported where it is used
+
+    return offline.render(directory.located, scripts, direction, start, end)

@@ -1,0 +1,3 @@
+"""The table of contents of the fixtures; each lives beside its subject."""
+
+pytest_plugins = ("tests.fix_postgres", "tests.fix_directory")
