@@ -1,11 +1,8 @@
 """Alembic's entry point for the reference application's schema."""
 
-import asyncio
-import os
+from sqlalchemy import MetaData
 
-from alembic import context
-from sqlalchemy import Connection, MetaData, pool
-from sqlalchemy.ext.asyncio import create_async_engine
+from schemakit.env import run
 
 # The names the revisions spell out with `op.f`, as one rule: autogenerate follows it.
 target_metadata = MetaData(
@@ -18,43 +15,4 @@ target_metadata = MetaData(
     }
 )
 
-
-def database_url() -> str:
-    url = os.environ.get("DATABASE_URL") or context.config.get_main_option("sqlalchemy.url")
-    if not url:
-        raise RuntimeError("no database: set DATABASE_URL, or sqlalchemy.url in the Alembic config")
-    return url
-
-
-def run_on(connection: Connection) -> None:
-    context.configure(
-        connection=connection, target_metadata=target_metadata, transaction_per_migration=True
-    )
-    with context.begin_transaction():
-        context.run_migrations()
-
-
-async def run_on_url(url: str) -> None:
-    engine = create_async_engine(url, poolclass=pool.NullPool)
-    async with engine.connect() as connection:
-        await connection.run_sync(run_on)
-    await engine.dispose()
-
-
-def run_as_script() -> None:
-    context.configure(
-        dialect_name="postgresql",
-        target_metadata=target_metadata,
-        transaction_per_migration=True,
-        literal_binds=True,
-    )
-    with context.begin_transaction():
-        context.run_migrations()
-
-
-if context.is_offline_mode():
-    run_as_script()
-elif (given := context.config.attributes.get("connection")) is not None:
-    run_on(given)
-else:
-    asyncio.run(run_on_url(database_url()))
+run(target_metadata=target_metadata)

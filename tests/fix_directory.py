@@ -122,8 +122,9 @@ def new_directory(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _fresh_memory():
-    """Begin each test as a fresh process would: nothing is remembered in memory."""
+def _fresh_memory(tmp_path_factory, monkeypatch):
+    """Begin each test as a fresh process on a fresh machine would: nothing is remembered."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     from schemakit.runner import index  # noqa: PLC0415 - after the plugin is loaded
 
     index.forget()

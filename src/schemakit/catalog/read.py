@@ -8,7 +8,6 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import TextClause, text
-from sqlalchemy.exc import DBAPIError
 
 from schemakit.sql import Name, without_literals
 
@@ -16,9 +15,6 @@ from .model import IndexName, LockHolder, Server
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-#: SQLSTATEs of a version table that is not there: undefined_table, invalid_schema_name.
-_NO_SUCH_TABLE = frozenset({"42P01", "3F000"})
 
 
 @cache
@@ -36,29 +32,6 @@ def _rows(connection: Connection, which: str, /, **parameters: Any) -> list[Any]
 def server(connection: Connection) -> Server:
     """Read version, database and role of the server."""
     return Server(*_rows(connection, "server")[0])
-
-
-def versions(connection: Connection, table: Name) -> tuple[str, ...]:
-    """Return the revisions in Alembic's version *table*, sorted; none if there is no such table.
-
-    One SELECT. On a connection without a transaction an absent table is found by the error; in a
-    transaction that error would end it, so there its existence is asked for first.
-    """
-    if connection.in_transaction() and not _relation_exists(connection, table):
-        return ()
-    # Cast: a plan cached before the column's type changed would be refused.
-    select = text(f"SELECT version_num::text FROM {table}")  # noqa: S608 - Name quotes
-    try:
-        return tuple(sorted(connection.execute(select).scalars()))
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in _NO_SUCH_TABLE:
-            return ()
-        raise
-
-
-def _relation_exists(connection: Connection, table: Name) -> bool:
-    found = text("SELECT to_regclass(:name) IS NOT NULL")
-    return bool(connection.execute(found, {"name": str(table)}).scalar())
 
 
 def lock_holders(connection: Connection, key: int) -> tuple[LockHolder, ...]:

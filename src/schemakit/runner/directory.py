@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import anyio.to_thread
 
 from . import index
 from .fingerprint import Fingerprint
@@ -40,14 +39,14 @@ class Directory:
     @classmethod
     async def find(cls, source: Source, settings: Settings) -> Directory:
         """Find the directory that *source* means and look at its files, off the loop."""
-        located, seen = await anyio.to_thread.run_sync(_find, source, settings)
+        located, seen = await asyncio.to_thread(_find, source, settings)
         return cls(located, settings, seen.recorded)
 
     async def load(self, url: URL | None = None) -> Scripts:
         """Execute its revisions, off the loop, once in the life of this value."""
         if self._scripts is not None:
             return self._scripts
-        scripts, self._seen = await anyio.to_thread.run_sync(_load, self.located, url)
+        scripts, self._seen = await asyncio.to_thread(_load, self.located, url)
         self._scripts = scripts
         return scripts
 

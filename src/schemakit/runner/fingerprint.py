@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -43,49 +44,63 @@ def fingerprint(
         salt: what else the remembered values depend on, e.g. versions and options.
 
     Returns:
-        The fingerprint. Costs a `stat` a file, some 3 ms for a thousand.
+        The fingerprint. Costs a `stat` a file, some 2 ms for a thousand.
     """
-    seen: list[tuple[str, int, int]] = [_stat(path) for path in files]
-    for folder in folders:
-        seen.extend(sorted(_entries(str(folder), recursive=recursive)))
-    newest = max((changed for _, changed, _ in seen), default=0)
     digest = blake2b(salt.encode(), digest_size=20)
-    digest.update(repr(seen).encode())
+    newest = 0
+    for folder, names in _groups(files, folders, recursive=recursive):
+        numbers = _stat_all(folder, names)
+        digest.update("\0".join((folder, *names, "")).encode(errors="surrogateescape"))
+        digest.update(numbers.tobytes())
+        newest = max(newest, max(numbers[::2], default=0))
     settled = abs(time.time_ns() - newest) > _RACY_SECONDS * 1e9
     return Fingerprint(digest.hexdigest(), settled)
 
 
-def _stat(path: Path) -> tuple[str, int, int]:
+def _groups(
+    files: Iterable[Path], folders: Iterable[Path], *, recursive: bool
+) -> Iterator[tuple[str, list[str]]]:
+    for file in files:
+        yield str(file.parent), [file.name]
+    for folder in folders:
+        for place in _tree(str(folder)) if recursive else (str(folder),):
+            yield place, sorted(name for name in _names(place) if name.endswith(_SOURCE))
+
+
+def _tree(folder: str) -> Iterator[str]:
+    for place, below, _ in os.walk(folder):
+        below[:] = sorted(name for name in below if name != "__pycache__")
+        yield place
+
+
+def _names(folder: str) -> list[str]:
     try:
-        status = path.stat()
+        return os.listdir(folder)  # noqa: PTH208 - hot: a Path for each name costs as much as stat
     except OSError:
-        return (str(path), 0, -1)
-    return (str(path), status.st_mtime_ns, status.st_size)
+        return []
 
 
-def _entries(folder: str, *, recursive: bool) -> Iterator[tuple[str, int, int]]:
+def _stat_all(folder: str, names: list[str]) -> array[int]:
+    """Return time and size of every name, in one flat array; 0 and -1 for one that is not there."""
+    numbers = array("q")
+    # Relative to the open directory: the kernel need not walk the path again for every file.
     try:
-        names = os.listdir(folder)  # noqa: PTH208 - names alone: a Path each costs as much as stat
         handle = os.open(folder, os.O_RDONLY) if os.stat in os.supports_dir_fd else None
     except OSError:
-        yield (folder, 0, -1)
-        return
+        return array("q", [0, -1] * len(names))
     try:
         for name in names:
-            path = os.path.join(folder, name)  # noqa: PTH118 - hot: a thousand files
-            if name.endswith(_SOURCE):
-                yield _stat_in(handle, path, name)
-            elif recursive and name != "__pycache__" and os.path.isdir(path):  # noqa: PTH112
-                yield from _entries(path, recursive=True)
+            numbers.extend(_stat(folder, name, handle))
     finally:
         if handle is not None:
             os.close(handle)
+    return numbers
 
 
-def _stat_in(handle: int | None, path: str, name: str) -> tuple[str, int, int]:
-    # Relative to the open directory: the kernel need not walk the path again for every file.
+def _stat(folder: str, name: str, handle: int | None) -> tuple[int, int]:
+    path = name if handle is not None else f"{folder}{os.sep}{name}"
     try:
-        status = os.stat(path) if handle is None else os.stat(name, dir_fd=handle)  # noqa: PTH116
+        status = os.stat(path, dir_fd=handle)  # noqa: PTH116 - the same
     except OSError:
-        return (path, 0, -1)
-    return (path, status.st_mtime_ns, status.st_size)
+        return (0, -1)
+    return (status.st_mtime_ns, status.st_size)

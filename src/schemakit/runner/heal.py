@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from schemakit.catalog import IndexName, read
+from schemakit.catalog import read
+from schemakit.catalog.model import IndexName
 from schemakit.sql import Name
 
 from .flow import Fetch, Flow, Notify, Run

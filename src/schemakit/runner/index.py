@@ -2,8 +2,8 @@
 
 At head `upgrade` needs three things that only change with the files: the heads, where the
 revisions lie, and which version table env.py configures. They are kept under the fingerprint of
-those files. On disk they lie in ``__pycache__`` beside env.py's own bytecode: made by the same
-rules, trusted as much, ignored by git already.
+those files. On disk they lie in ``__pycache__`` beside env.py's own bytecode, trusted as much and
+ignored by git already; where Python may not write there, in the account's cache directory.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +73,17 @@ def look(located: Located, where: str | Path) -> Look:
     """
     key = _key(located)
     with _guard:
-        known = _memory.get(key) or _read(located, key, where)
-    if known is None:
-        return Look(None, None)
-    digest, recorded = known
-    now = _fingerprint(located, recorded.folders, recursive=recorded.recursive)
-    if now.digest != digest:
-        return Look(now, None)
-    with _guard:
-        _memory[key] = known
-    return Look(now, recorded)
+        in_memory = _memory.get(key)
+    seen = None
+    remembered = (in_memory,) if in_memory is not None else ()
+    for known in chain(remembered, _read(located, key, where, in_memory)):
+        digest, recorded = known
+        seen = _fingerprint(located, recorded.folders, recursive=recorded.recursive)
+        if seen.digest == digest:
+            with _guard:
+                _memory[key] = known
+            return Look(seen, recorded)
+    return Look(seen, None)
 
 
 def before_load(located: Located, folders: tuple[Path, ...], *, recursive: bool) -> Fingerprint:
@@ -95,10 +98,10 @@ def remember(located: Located, seen: Fingerprint, recorded: Recorded, where: str
     key = _key(located)
     with _guard:
         _memory[key] = (seen.digest, recorded)
-    path = _path(located, key, where, writing=True)
-    if path is not None:
-        with contextlib.suppress(OSError):  # a read-only image: then every process loads once
+    for path in _paths(located, key, where, writing=True):
+        with contextlib.suppress(OSError):  # a read-only image: then the next place, or none
             _write(path, seen.digest, recorded)
+            return
 
 
 def forget() -> None:
@@ -125,26 +128,33 @@ def _key(located: Located) -> str:
     return blake2b("\0".join(parts).encode(), digest_size=10).hexdigest()
 
 
-def _path(located: Located, key: str, where: str | Path, *, writing: bool) -> Path | None:
+def _paths(located: Located, key: str, where: str | Path, *, writing: bool) -> Iterator[Path]:
     if where == "off":
-        return None
+        return
+    name = f"schemakit-{key}.json"
     if where != "auto":
-        return Path(where) / f"schemakit-{key}.json"
-    if writing and sys.dont_write_bytecode:
-        return None
-    cache = Path(importlib.util.cache_from_source(str(located.env_py))).parent
-    return cache / f"schemakit-{key}.json"
+        yield Path(where) / name
+        return
+    if not (writing and sys.dont_write_bytecode):
+        yield Path(importlib.util.cache_from_source(str(located.env_py))).with_name(name)
+    # Images are often built with PYTHONDONTWRITEBYTECODE, and often read-only.
+    with contextlib.suppress(RuntimeError):  # an account without a home directory
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        yield Path(cache) / "schemakit" / name
 
 
-def _read(located: Located, key: str, where: str | Path) -> tuple[str, Recorded] | None:
-    path = _path(located, key, where, writing=False)
-    if path is None:
-        return None
-    try:
-        stored = json.loads(path.read_bytes())
-        return stored["digest"], _recorded(stored["recorded"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # absent, cut off or of another release: the directory is loaded instead
+def _read(
+    located: Located, key: str, where: str | Path, known: tuple[str, Recorded] | None
+) -> Iterator[tuple[str, Recorded]]:
+    """Yield what is on disk, as long as nobody has found what fits; not what is *known* already."""
+    for path in _paths(located, key, where, writing=False):
+        try:
+            stored = json.loads(path.read_bytes())
+            found = stored["digest"], _recorded(stored["recorded"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # absent, cut off or of another release: the directory is loaded instead
+        if found != known:
+            yield found
 
 
 def _recorded(stored: dict[str, Any]) -> Recorded:

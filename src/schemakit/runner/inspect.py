@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 
 from schemakit.catalog import read
+from schemakit.catalog.version_table import stored_versions
 from schemakit.errors import ConfigurationError, NotCurrent
 
 from . import decide, failure
@@ -42,7 +43,7 @@ class _View:
     versions: tuple[str, ...]
 
     async def versions_now(self) -> tuple[str, ...]:
-        return await self.session.connection.run_sync(read.versions, self.table)
+        return await self.session.connection.run_sync(stored_versions, self.table)
 
     async def pending(self) -> tuple[Revision, ...]:
         return await _pending(self.directory, self.versions)
@@ -55,7 +56,7 @@ async def _view(target: Target, migrations: Source) -> AsyncIterator[_View]:
         recorded = directory.recorded
         table = recorded.table if recorded else None
         if table is not None:
-            versions = await session.connection.run_sync(read.versions, table)
+            versions = await session.connection.run_sync(stored_versions, table)
         else:
             shown = await _environment(session, directory)
             directory.remember(shown.table)

@@ -12,6 +12,7 @@ import anyio.to_thread
 from sqlalchemy.exc import DBAPIError
 
 from schemakit.catalog import read
+from schemakit.catalog.version_table import stored_versions
 from schemakit.errors import DatabaseAhead, NotCommitted, UnsupportedServer
 
 from . import decide, failure
@@ -105,7 +106,7 @@ class _Run:
     async def _versions(self, table: Name | None) -> tuple[str, ...] | None:
         """Return what the version table holds; None where it takes the lock to find out."""
         if table is not None:
-            return await self.session.connection.run_sync(read.versions, table)
+            return await self.session.connection.run_sync(stored_versions, table)
         if self.session.external:
             return None  # env.py could fail and with it the caller's transaction
         try:
@@ -197,7 +198,7 @@ class _Run:
 
         def settled(connection: Connection) -> bool:
             return decide.is_settled(
-                self.order.revision, read.versions(connection, table), effective
+                self.order.revision, stored_versions(connection, table), effective
             )
 
         return settled
@@ -257,7 +258,7 @@ class _Run:
     async def _heads_after(self, done: EnvironmentRun) -> tuple[str, ...]:
         if not self.session.external:
             await self.session.resting()
-        return await self.session.connection.run_sync(read.versions, done.version_table)
+        return await self.session.connection.run_sync(stored_versions, done.version_table)
 
     # -- when it fails ----------------------------------------------------------------------------
 
@@ -273,7 +274,7 @@ class _Run:
                 await self.session.resting()
                 if observation.version_table is not None:
                     heads = await self.session.connection.run_sync(
-                        read.versions, observation.version_table
+                        stored_versions, observation.version_table
                     )
                     steps = decide.committed(observation.steps, heads)
                     kept = tuple(step.applied for step in steps)

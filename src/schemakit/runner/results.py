@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from schemakit.catalog import IndexName, LockHolder
+if TYPE_CHECKING:
+    from schemakit.catalog.model import IndexName, LockHolder
 
 Command = Literal["upgrade", "downgrade", "stamp"]
 EventKind = Literal[

@@ -29,8 +29,8 @@ class Settings:
         on_ahead: what `upgrade` does where the database stands at a revision that this code does
             not know: ``warn``, ``error`` or ``ignore`` (SCHEMAKIT_ON_AHEAD).
         index: where the fingerprint of a migrations directory is kept between processes:
-            ``auto`` (in ``__pycache__`` beside env.py, if Python may write there), ``off``, or a
-            directory (SCHEMAKIT_INDEX).
+            ``auto`` (in ``__pycache__`` beside env.py if Python may write there, else in
+            ``~/.cache/schemakit``), ``off``, or a directory (SCHEMAKIT_INDEX).
 
     Raises:
         ConfigurationError: a value makes no sense.

@@ -35,10 +35,31 @@ class BorrowedConnection(Connection):
         return self
 
     def begin(self) -> Any:
-        """Begin; inside the caller's transaction, a savepoint of it."""
-        if self.__dict__["_schemakit_external"]:
+        """Begin what Alembic asks for; env.py gets a `DeferredTransaction`, or a savepoint.
+
+        A transaction that env.py begins around everything would forbid Alembic its own: no
+        transaction_per_migration, no autocommit_block.
+        """
+        state = self.__dict__
+        if state["_schemakit_external"]:
             return super().begin_nested()
-        return super().begin()
+        if state.get("_schemakit_managed") or self.in_transaction():
+            return super().begin()
+        return DeferredTransaction(self)
+
+    def get_transaction(self) -> Any:
+        """Return the transaction; the caller's in a form that cannot end it."""
+        if self.__dict__["_schemakit_external"] and self.in_transaction():
+            return DeferredTransaction(self)
+        return super().get_transaction()
+
+    def execution_options(self, **options: Any) -> BorrowedConnection:
+        """Set *options*; the isolation level of the caller's transaction is the caller's."""
+        state = self.__dict__
+        if state["_schemakit_external"] and not state.get("_schemakit_in_revision"):
+            options.pop("isolation_level", None)
+        super().execution_options(**options)
+        return self
 
     def commit(self) -> None:
         """Commit; the caller's transaction is left to the caller."""
@@ -55,6 +76,35 @@ class BorrowedConnection(Connection):
             raise TransactionRefused("The revision rolls back a transaction that is the caller's.")
 
 
+class DeferredTransaction:
+    """A transaction that begins with its first statement and ends as its connection lets it."""
+
+    is_active = is_valid = True
+    nested = False
+
+    def __init__(self, connection: BorrowedConnection) -> None:
+        self.connection = connection
+
+    def commit(self) -> None:
+        """Commit what is open."""
+        self.connection.commit()
+
+    def rollback(self) -> None:
+        """Roll back what is open."""
+        self.connection.rollback()
+
+    close = rollback
+
+    def __enter__(self) -> DeferredTransaction:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
+
+
 class BorrowedEngine(Engine):
     """The caller's engine, which only ever hands out the one connection of this run."""
 
@@ -68,17 +118,10 @@ class BorrowedEngine(Engine):
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """Yield the connection, and commit what is still open at the end.
-
-        Not begun here: Alembic then manages the transactions itself, and autocommit_block works.
-        """
+        """Yield the connection, and commit what is still open at the end."""
         connection = self.connect()
-        try:
+        with connection.begin():
             yield connection
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
 
     def raw_connection(self) -> Any:
         """Refuse: statements sent there would escape the lock and the transaction."""
@@ -97,3 +140,15 @@ class BorrowedEngine(Engine):
 def borrowed(connection: Connection, of: Connection) -> bool:
     """Whether *connection* is the connection *of*, under whatever name."""
     return connection is of or connection.__dict__ is of.__dict__
+
+
+@contextmanager
+def managed(connection: Connection | None) -> Iterator[None]:
+    """What begins inside the block is begun by Alembic, and so at once."""
+    state = connection.__dict__ if connection is not None else {}
+    before = state.get("_schemakit_managed", False)
+    state["_schemakit_managed"] = True
+    try:
+        yield
+    finally:
+        state["_schemakit_managed"] = before

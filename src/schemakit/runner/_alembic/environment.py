@@ -22,7 +22,7 @@ from schemakit.runner.settings import Migrations
 from schemakit.sql import Name
 
 from . import drift, proxies
-from .borrowed import BorrowedConnection, BorrowedEngine, borrowed
+from .borrowed import BorrowedConnection, BorrowedEngine, borrowed, managed
 from .bridge import bridged
 from .config import STAND_IN_URL
 from .imports import Imports
@@ -99,7 +99,11 @@ class ScopedEnvironment(EnvironmentContext):
         journal, context = self.errand.journal, self.get_context()
         journal.migrating = True
         try:
-            with proxies.active(Operations(context)), self._bridged_other(context):
+            with (
+                proxies.active(Operations(context)),
+                self._bridged_other(context),
+                managed(context.connection),
+            ):
                 context.run_migrations(**arguments)
         finally:
             journal.migrating = False
@@ -179,6 +183,11 @@ class ScopedEnvironment(EnvironmentContext):
 class CarefulMigrationContext(MigrationContext):
     """Alembic's context, with an autocommit_block that says what is wrong and masks nothing."""
 
+    def begin_transaction(self, _per_migration: bool = False) -> Any:  # noqa: FBT001, FBT002 - Alembic's signature
+        """Begin as Alembic does."""
+        with managed(self.connection):
+            return super().begin_transaction(_per_migration)
+
     @contextmanager
     def autocommit_block(self) -> Iterator[None]:
         """Leave the transaction for the block, as Alembic does.
@@ -190,11 +199,12 @@ class CarefulMigrationContext(MigrationContext):
             with super().autocommit_block():
                 yield
             return
-        if self._in_external_transaction:
+        base = self.connection
+        # A transaction that env.py opened before configure() is not the caller's: it may end.
+        if self._in_external_transaction and getattr(base, "_schemakit_external", True):
             raise TransactionRefused(
                 "The revision has an autocommit_block(), which would have to commit it."
             )
-        base = self.connection
         if base is None:  # pragma: no cover - Alembic's typing; offline is handled above
             raise TransactionRefused("There is no connection.")
         was_open = self._end_transaction()

@@ -35,7 +35,8 @@ class Exchanged(ModuleType):
 
     def __init__(self, real: ModuleType, names: Exchange) -> None:
         super().__init__(real.__name__, real.__doc__)
-        self.__dict__.update(names)
+        public = [name for name in dir(real) if not name.startswith("_")]
+        self.__dict__.update(__all__=getattr(real, "__all__", public), **names)
         self.__dict__["_schemakit_real"] = real
 
     def __getattr__(self, name: str) -> Any:
@@ -78,7 +79,7 @@ class Imports:
         if known is not None:
             return known
         if module.__name__ in _RUNNERS:
-            return Exchanged(module, {"run": _RUNNERS[module.__name__]})
+            return Exchanged(module, _RUNNERS[module.__name__])
         return self._re_exported(module, fromlist or ())
 
     def _re_exported(self, module: ModuleType, names: Any) -> ModuleType:
@@ -145,14 +146,15 @@ class Imports:
             raise EnvironmentRefused(detail, remedy=remedy)
 
 
-_RUNNERS: dict[str, Callable[..., Any]] = {
-    "anyio": lambda function, *args, **_: await_only(function(*args)),
-    "uvloop": lambda main, **_: await_only(main),
-}
-
-
 def _accept_anything(*_: Any, **__: Any) -> None:
     """Do nothing: logging belongs to the application."""
+
+
+_RUNNERS: dict[str, Exchange] = {
+    "anyio": {"run": lambda function, *args, **_: await_only(function(*args))},
+    "uvloop": {"run": lambda main, **_: await_only(main), "install": _accept_anything},
+    "nest_asyncio": {"apply": _accept_anything},
+}
 
 
 class _Environ(Mapping[str, str]):
@@ -203,6 +205,7 @@ def _exchanged_asyncio() -> ModuleType:
         "get_event_loop": lambda: loop,
         "new_event_loop": lambda: loop,
         "set_event_loop": _accept_anything,
+        "set_event_loop_policy": _accept_anything,
         "Runner": lambda **_: loop,
     }
     return Exchanged(asyncio, names)

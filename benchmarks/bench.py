@@ -1,0 +1,136 @@
+"""What the benchmarks share: a server, directories, interleaved timing, and the table at the end."""
+
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from schemakit.embedded import EmbeddedServer
+
+RESULTS = Path(__file__).parent / "results"
+SIZES = (1, 100, 1000, 3000)
+
+Contestant = Callable[[], Awaitable[object]]
+
+ENV_SHARED = '''
+from alembic import context
+target_metadata = None
+context.configure(connection=context.config.attributes["connection"], target_metadata=target_metadata)
+with context.begin_transaction():
+    context.run_migrations()
+'''
+
+REVISION = '''"""add column {number}
+
+Revision ID: {id}
+Revises: {down}
+Create Date: 2026-01-01 00:00:00.000000
+
+"""
+from typing import Sequence, Union
+
+from alembic import op
+import sqlalchemy as sa
+
+
+# revision identifiers, used by Alembic.
+revision: str = {id!r}
+down_revision: Union[str, None] = {down!r}
+branch_labels: Union[str, Sequence[str], None] = None
+depends_on: Union[str, Sequence[str], None] = None
+
+
+def upgrade() -> None:
+    op.execute("{sql}")
+
+
+def downgrade() -> None:
+    pass
+'''
+
+
+@asynccontextmanager
+async def server() -> AsyncIterator[EmbeddedServer]:
+    """Run a PostgreSQL whose data lie in memory where the machine has such a place."""
+    memory = Path("/dev/shm")  # noqa: S108 - tmpfs, on purpose
+    if memory.is_dir():
+        os.environ.setdefault("SCHEMAKIT_PG_HOME", str(memory / f"schemakit-bench-{os.getuid()}"))
+    async with EmbeddedServer(settings={"max_connections": "50"}) as running:
+        yield running
+
+
+async def empty_database(running: EmbeddedServer, name: str) -> str:
+    """Make the database *name* and return its URL."""
+    admin = create_async_engine(running.url, isolation_level="AUTOCOMMIT")
+    async with admin.connect() as connection:
+        await connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        await connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+    await admin.dispose()
+    return running.url_for(name)
+
+
+def directory(parent: Path, count: int, env: str, sql: str = "SELECT 1") -> Path:
+    """Write a linear history of *count* revisions, as Alembic's template writes them."""
+    home = parent / f"migrations_{count}"
+    (home / "versions").mkdir(parents=True)
+    (home / "env.py").write_text(env)
+    down = None
+    for number in range(count):
+        id_ = f"{number:012x}"
+        text = REVISION.format(id=id_, down=down, number=number, sql=sql.format(number=number))
+        (home / "versions" / f"{id_}_add_column_{number}.py").write_text(text)
+        down = id_
+    for path in home.rglob("*.py"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    return home
+
+
+async def interleaved(contestants: dict[str, Contestant], rounds: int) -> dict[str, list[float]]:
+    """Time every contestant once a round, after a round that does not count. Milliseconds."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for turn in range(rounds + 1):
+        for name, run in contestants.items():
+            began = time.perf_counter()
+            await run()
+            if turn:
+                times[name].append((time.perf_counter() - began) * 1000)
+    return times
+
+
+def medians(times: dict[str, list[float]]) -> dict[str, float]:
+    """Return the median of each."""
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def temporary() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="schemakit-bench-")
+
+
+def write(name: str, title: str, note: str, header: list[str], rows: list[list[str]]) -> None:
+    """Print the table and write it to ``results/<name>.md``."""
+    lines = [f"# {title}", "", note, "", _conditions(), ""]
+    lines += ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    RESULTS.mkdir(exist_ok=True)
+    text = "\n".join(lines) + "\n"
+    (RESULTS / f"{name}.md").write_text(text)
+    print(text)
+
+
+def _conditions() -> str:
+    packages = ("sqlalchemy", "alembic", "asyncpg", "psycopg")
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()} on {sys.platform}, "
+        f"{os.cpu_count()} cores, {versions}, PostgreSQL embedded, data directory on tmpfs, "
+        f"load average {os.getloadavg()[0]:.1f}."
+    )

@@ -1,0 +1,82 @@
+"""The only place in schemakit that makes an engine, or starts a server for one."""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from schemakit.errors import ConfigurationError, SchemakitError
+
+from .url import Address, address
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+class ConnectionFailed(SchemakitError):  # noqa: N818 - named as its siblings in errors.py
+    """schemakit could not connect to the database."""
+
+    remedy = "is the server running, and is the URL right? Without a server, try --embedded."
+
+
+_REMEDIES = {
+    "3D000": "create it (createdb), or mend the name at the end of the URL.",
+    "28000": "look at the user in the URL, and at the server's pg_hba.conf.",
+    "28P01": "look at user and password in the URL; special characters are percent-encoded.",
+    "53300": "wait until clients have gone, or raise the server's max_connections.",
+    "57P03": "the server is starting or stopping: try again in a moment.",
+}
+
+
+@asynccontextmanager
+async def embedded(data: str) -> AsyncIterator[AsyncEngine]:
+    """Run a server on *data* and yield an engine on it; the last one to leave stops it."""
+    from schemakit.embedded import EmbeddedServer  # noqa: PLC0415 - seldom needed
+
+    async with EmbeddedServer(data) as server, connected(address(server.dsn)) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def connected(where: Address) -> AsyncIterator[AsyncEngine]:
+    """Yield an engine on *where*; asyncpg reads the URL, which knows what libpq knows."""
+    from sqlalchemy import NullPool  # noqa: PLC0415 - `--help` must not wait for SQLAlchemy
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+
+    async def connection() -> object:
+        return await _connection(where)
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=connection, poolclass=NullPool
+    )
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+async def _connection(where: Address) -> object:
+    import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415 - it has no types; as above
+
+    options: dict[str, Any] = {} if where.timeout is None else {"timeout": where.timeout}
+    if not where.named:
+        name = os.environ.get("PGAPPNAME") or "schemakit"
+        options["server_settings"] = {"application_name": name}
+    try:
+        return await asyncpg.connect(where.dsn, **options)
+    except asyncpg.ClientConfigurationError as error:
+        raise ConfigurationError(
+            f"The database URL cannot be used: {error}.",
+            remedy="mend what is named there; it may come from the service file or a PG* variable.",
+        ) from error
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise _failed(where, error) from error
+
+
+def _failed(where: Address, error: Exception) -> ConnectionFailed:
+    said = str(error).strip().partition("\n")[0] or "no answer in time"
+    remedy = _REMEDIES.get(str(getattr(error, "sqlstate", "")))
+    return ConnectionFailed(f"{where.place}: {type(error).__name__}: {said}", remedy=remedy)

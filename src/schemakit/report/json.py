@@ -1,0 +1,101 @@
+"""The values of schemakit as plain dicts, for ``--json`` and for whoever writes logs.
+
+The keys are part of the interface: they are added to, never renamed. Tuples become lists,
+durations are seconds, and nothing but str, int, float, bool, None, list and dict comes out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from _typeshed import DataclassInstance
+
+    from schemakit.errors import SchemakitError
+    from schemakit.runner.results import Event, Result, Revision, Status
+
+Object = dict[str, Any]
+
+
+def result(value: Result) -> Object:
+    """Return what an upgrade, downgrade or stamp did.
+
+    ``command``, ``changed`` (did it do anything), ``applied`` (objects of ``revision``,
+    ``direction``, ``duration``, ``doc``, in the order in which they ran), ``heads_before``,
+    ``heads_after``, ``waited``, ``duration``, ``ahead`` (revisions in the database that this code
+    does not know), ``committed``.
+    """
+    return {"command": value.command, "changed": bool(value)} | _object(value)
+
+
+def status(value: Status) -> Object:
+    """Return where a database stands.
+
+    ``database``, ``server``, ``at_head``, ``current``, ``heads``, ``pending`` (see `revision`, in
+    the order in which they would run), ``unknown`` (revisions in the database that this code does
+    not know), ``invalid_indexes`` (objects of ``schema``, ``name``, ``table``).
+    """
+    return _object(value) | {"at_head": value.at_head}
+
+
+def revision(value: Revision) -> Object:
+    """Return ``id``, ``down``, ``doc``, ``path``, ``labels``, ``depends_on``, ``is_head``."""
+    return _object(value)
+
+
+def event(value: Event) -> Object:
+    """Return something that happened during a run.
+
+    ``kind``, ``command``, ``revision`` (see `revision`, or null), ``position``, ``total``,
+    ``seconds``, ``holders`` (objects of ``pid``, ``application_name``, ``client``, ``state``,
+    ``seconds``, ``query``), ``message``.
+    """
+    return _object(value)
+
+
+def current(versions: Sequence[str]) -> Object:
+    """Return ``current``: the revisions that a database stands at; empty at base."""
+    return {"current": list(versions)}
+
+
+def heads(revisions: Sequence[Revision], current: Sequence[str] | None) -> Object:
+    """Return ``heads`` (see `revision`) and ``current``, which is null without a database."""
+    return {"heads": _plain(revisions), "current": _plain(current)}
+
+
+def history(revisions: Sequence[Revision], current: Sequence[str] | None) -> Object:
+    """Return ``revisions``, newest first (see `revision`), and ``current``, as `heads` does."""
+    return {"revisions": _plain(revisions), "current": _plain(current)}
+
+
+def error(value: SchemakitError) -> Object:
+    """Return ``error``: an object of ``type`` (the class), ``message``, ``remedy`` (may be empty).
+
+    What the class carries besides comes too. RevisionFailed: ``revision``, ``path``,
+    ``direction``, ``statement``, ``applied`` (what the database has kept), ``heads``.
+    LockTimeout: ``holders``, as in `event`.
+    """
+    known = ("detail", "remedy")
+    further = {key: _plain(found) for key, found in vars(value).items() if key not in known}
+    message = "\n".join(part for part in (value.summary, value.detail) if part)
+    return failure(type(value).__name__, message, value.remedy, further)
+
+
+def failure(kind: str, message: str, remedy: str = "", further: Object | None = None) -> Object:
+    """Return the object of `error` for what is no SchemakitError."""
+    return {"error": {"type": kind, "message": message, "remedy": remedy} | (further or {})}
+
+
+def _object(value: DataclassInstance) -> Object:
+    return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _object(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,40 @@
+"""Text for people, where ``str(value)`` is not enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from schemakit.runner.results import Revision
+
+#: Follows the revision that the database stands at.
+CURRENT = "  <- current"
+
+
+def current(versions: Sequence[str]) -> str:
+    """Return a line per revision; an empty database is at ``base``."""
+    return "\n".join(versions) or "base"
+
+
+def revisions(shown: Sequence[Revision], current: Sequence[str] | None) -> str:
+    """Return a line per revision of *shown*, in that order.
+
+    Args:
+        shown: the revisions, newest first.
+        current: where the database stands, to be marked; None without a database.
+    """
+    here = frozenset(current or ())
+    lines = [f"{revision}{CURRENT if revision.id in here else ''}" for revision in shown]
+    return "\n".join(lines) or "no revisions"
+
+
+def history(shown: Sequence[Revision], current: Sequence[str] | None) -> str:
+    """Return `revisions` of all there are, so that wherever the database stands is on a line."""
+    known = {revision.id for revision in shown}
+    unknown = [
+        f"{version}, unknown here{CURRENT}" for version in current or () if version not in known
+    ]
+    empty = [f"<base>{CURRENT}"] if current is not None and not current else []
+    return "\n".join([*unknown, revisions(shown, current), *empty])

@@ -1,0 +1,196 @@
+"""What ``alembic init`` writes runs unmodified: its env.py, its ini, its pyproject.toml."""
+
+import asyncio
+import io
+import logging
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import alembic
+import alembic.command
+import pytest
+from alembic.config import Config
+from sqlalchemy import event, pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import schemakit
+from schemakit.errors import EnvironmentRefused, RevisionFailed
+from tests.fix_postgres import disposing
+
+TEMPLATES = ["generic", "async", "pyproject", "pyproject_async"]
+AUTOCOMMIT = """
+with op.get_context().autocommit_block():
+    op.execute("CREATE INDEX CONCURRENTLY t1_id ON t1 (id)")
+"""
+
+
+@pytest.fixture(params=TEMPLATES)
+def project(request, directory):
+    """A project of each template, with three revisions."""
+    if not (Path(alembic.__file__).parent / "templates" / request.param).exists():
+        pytest.skip(f"this Alembic has no template {request.param}")
+    return directory.template(request.param).tables(3)
+
+
+@pytest.fixture
+def connects():
+    """Every connection that any engine of this process opens."""
+    opened = []
+
+    def opening(dbapi_connection, record):
+        opened.append(record)
+
+    event.listen(pool.Pool, "connect", opening)
+    yield opened
+    event.remove(pool.Pool, "connect", opening)
+
+
+async def tables(oracle):
+    query = """
+        select relname from pg_class
+        where relkind = 'r' and relnamespace = 'public'::regnamespace order by relname
+    """
+    return [row["relname"] for row in await oracle.fetch(query)]
+
+
+async def test_a_template_goes_up(project, engine, oracle):
+    result = await schemakit.upgrade(engine, migrations=project)
+    assert [applied.revision for applied in result.applied] == ["r1", "r2", "r3"]
+    assert await tables(oracle) == ["alembic_version", "t1", "t2", "t3"]
+
+
+async def test_a_template_goes_down(project, engine, oracle):
+    await schemakit.upgrade(engine, migrations=project)
+    result = await schemakit.downgrade(engine, "base", migrations=project)
+    assert [applied.revision for applied in result.applied] == ["r3", "r2", "r1"]
+    assert await tables(oracle) == ["alembic_version"]
+
+
+async def test_a_template_runs_outside_a_transaction_where_a_revision_asks(
+    project, engine, oracle
+):
+    project.revision("r4", AUTOCOMMIT)
+    await schemakit.upgrade(engine, migrations=project)
+    assert await oracle.fetchval("select indisvalid from pg_index where indexrelid = 't1_id'::regclass")
+
+
+async def test_a_template_opens_no_connection_but_the_callers(project, engine, connects):
+    project.revision(
+        "r4",
+        """
+        op.execute('''
+            create table sessions as select count(*) as open from pg_stat_activity
+            where datname = current_database()
+        ''')
+        """,
+    )
+    await schemakit.upgrade(engine, migrations=project)
+    assert len(connects) == 1
+    async with engine.connect() as connection:
+        assert (await connection.exec_driver_sql("select open from sessions")).scalar() == 1
+
+
+async def test_a_template_leaves_logging_alone(project, engine):
+    application = logging.getLogger("an.application")
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers))
+    await schemakit.upgrade(engine, migrations=project)
+    assert not application.disabled
+    assert (root.level, list(root.handlers)) == before
+    assert logging.getLogger("alembic").level == logging.NOTSET
+
+
+async def test_a_template_runs_in_the_callers_transaction(project, engine, oracle):
+    async with engine.connect() as connection:
+        await connection.begin()
+        result = await schemakit.upgrade(connection, migrations=project)
+        assert not result.committed
+        await connection.rollback()
+    assert await tables(oracle) == []
+
+
+async def test_a_template_of_a_failing_revision_names_it(project, engine, oracle):
+    project.revision("r4", 'op.execute("select 1 / 0")')
+    with pytest.raises(RevisionFailed, match="division by zero") as caught:
+        await schemakit.upgrade(engine, migrations=project)
+    assert caught.value.revision == "r4"
+
+
+async def test_a_template_writes_sql_that_builds_the_same(project, oracle):
+    await oracle.execute(await schemakit.render_sql("head", migrations=project))
+    assert await tables(oracle) == ["alembic_version", "t1", "t2", "t3"]
+
+
+async def test_a_template_writes_sql_that_takes_it_down(project, engine, oracle):
+    await schemakit.upgrade(engine, migrations=project)
+    script = await schemakit.render_sql("r3:r1", direction="downgrade", migrations=project)
+    await oracle.execute(script)
+    assert await tables(oracle) == ["alembic_version", "t1"]
+    assert await oracle.fetchval("select version_num from alembic_version") == "r1"
+
+
+async def test_a_template_is_found_from_the_working_directory(project, engine, monkeypatch):
+    monkeypatch.chdir(project.project)
+    result = await schemakit.upgrade(engine)
+    assert result.heads_after == ("r3",)
+
+
+async def test_twenty_templates_at_once_keep_to_their_databases(
+    new_directory, new_database, background
+):
+    directories = [new_directory(f"p{n}").template(TEMPLATES[n % 3]) for n in range(4)]
+    for number, made in enumerate(directories):
+        made.revision(f"only{number}", f'op.execute("create table only{number} ()")')
+    urls = [await new_database() for _ in directories]
+
+    async def upgraded(url, made):
+        async with disposing(create_async_engine(url)) as engine:
+            await schemakit.upgrade(engine, migrations=made)
+            async with engine.connect() as connection:
+                names = await connection.exec_driver_sql(
+                    "select relname from pg_class where relname like 'only%'"
+                )
+                return names.scalars().all()
+
+    found = await asyncio.gather(*map(upgraded, urls, directories))
+    assert found == [["only0"], ["only1"], ["only2"], ["only3"]]
+
+
+async def test_two_databases_are_refused_as_one_connection_cannot_serve_both(engine, directory):
+    directory.template("multidb").revision("r1")
+    directory.file(
+        "versions/r1.py",
+        "revision, down_revision = 'r1', None\n"
+        "def upgrade(engine_name): pass\n"
+        "def downgrade(engine_name): pass\n",
+    )
+    with pytest.raises(EnvironmentRefused, match="2 databases"):
+        await schemakit.upgrade(engine, migrations=directory)
+
+
+async def test_alembic_itself_still_works_before_and_after(directory, engine):
+    directory.template("generic").tables(1)
+    ini = directory.project / "alembic.ini"
+    text = ini.read_text().replace("driver://user:pass@localhost/dbname", "postgresql://")
+    ini.write_text(text)
+    before = await asyncio.to_thread(_alembic_sql, ini)
+    await schemakit.upgrade(engine, migrations=directory)
+    after = await asyncio.to_thread(_alembic_sql, ini)
+    assert "CREATE TABLE t1" in before
+    assert after == before
+
+
+def _alembic_sql(ini):
+    root = logging.getLogger()
+    state = root.level, list(root.handlers)
+    path = list(sys.path)
+    buffer = io.StringIO()
+    try:
+        with redirect_stdout(io.StringIO()):
+            alembic.command.upgrade(Config(ini, output_buffer=buffer), "head", sql=True)
+    finally:
+        sys.path[:] = path
+        root.level, root.handlers[:] = state
+        logging.getLogger("alembic").setLevel(logging.NOTSET)
+    return buffer.getvalue()
