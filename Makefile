@@ -36,13 +36,15 @@ check: $(VENV)/.ready ## Format, lint, types, layers.
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/schema_doc.py --check
+	$(BIN)/python tools/error_doc.py --check
 
 format: $(VENV)/.ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.ready ## Write docs/schema.md from the reference migrations.
+docs: $(VENV)/.ready ## Write the pages that are generated: the reference schema, the errors.
 	$(BIN)/python tools/schema_doc.py
+	$(BIN)/python tools/error_doc.py
 
 $(VENV)-bench/.ready: pyproject.toml
 	test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench

@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 
 _NEEDED = ("click", "rich")
-_MISUSE = 2  # cli.exit_codes.ExitCode.MISUSE, which is a part of what may be missing
+_MISUSE, _INTERRUPTED = 2, 130  # as in cli.exit_codes, a part of what may be missing
 
 
 def main() -> None:
@@ -14,8 +14,10 @@ def main() -> None:
     if any(find_spec(name) is None for name in _NEEDED):
         sys.stderr.write("The command line is an extra: install 'schemakit[cli]'\n")
         sys.exit(_MISUSE)
-    from schemakit.cli.program import run  # noqa: PLC0415 - imports what may be missing
-
+    try:
+        from schemakit.cli.program import run  # noqa: PLC0415 - imports what may be missing
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     sys.exit(run(sys.argv[1:]))
 
 

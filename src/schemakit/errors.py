@@ -17,6 +17,7 @@ does not say the way out is not finished.
      ├─ LockTimeout                        another process is migrating
      ├─ NotCurrent                         waited in vain for another process to migrate
      ├─ EnvironmentFailed                  env.py raised
+     ├─ AccessDenied                       the role lacks a right
      ├─ RevisionFailed                     a revision raised
      ├─ TransactionRefused                 cannot run inside the caller's transaction
      ├─ StatementRefused                   SQL that asyncpg cannot be made to run
@@ -27,7 +28,8 @@ does not say the way out is not finished.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copyreg
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +48,10 @@ class SchemakitError(Exception):
         if remedy is not None:
             self.remedy = remedy
         super().__init__(detail)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own way calls __init__ with the message alone.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]  # pickle's own
 
     @property
     def summary(self) -> str:
@@ -134,6 +140,12 @@ class EnvironmentFailed(SchemakitError):
         'see the cause above. Under schemakit, config.attributes["connection"] is the connection '
         "to use and sqlalchemy.url is a placeholder."
     )
+
+
+class AccessDenied(SchemakitError):
+    """The role may not read or write what this needs."""
+
+    remedy = "grant it, or connect as the role that owns the migrated objects."
 
 
 class RevisionFailed(SchemakitError):

@@ -74,7 +74,6 @@ async def test_help_of_a_verb_has_an_example(program, verb):
 async def test_what_cannot_be_understood(program, arguments):
     answer = await program(*arguments)
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err.startswith("Usage: schemakit")
     assert "Error: " in answer.err
 
 

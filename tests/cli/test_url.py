@@ -1,3 +1,4 @@
+from inspect import signature
 from urllib.parse import quote
 
 import pytest
@@ -20,6 +21,7 @@ from schemakit.errors import ConfigurationError
         ("postgresql://u@/d?host=/run/pg&port=5433", "postgresql://u@/d?host=/run/pg&port=5433"),
         ("postgresql:///?service=shop", "postgresql:///?service=shop"),
         ("postgresql://a:1,b:2/d", "postgresql://a:1,b:2/d"),
+        ("postgresql:///d?user=me@cloud", "postgresql:///d?user=me%40cloud"),
         ("postgresql://[::1]:5432/d", "postgresql://[::1]:5432/d"),
         ("postgresql://%2Frun%2Fpg/d", "postgresql://%2Frun%2Fpg/d"),
         ("postgresql+asyncpg://h/d?ssl=require", "postgresql://h/d?sslmode=require"),
@@ -75,6 +77,8 @@ def test_the_value_does_not_print_the_password():
         "postgresql://u:1/hunter2@h/d",
         "postgresql://u:hunter2?x@h/d",
         "postgresql://u:hunter2#x@h/d",
+        "postgresql://u:x@/hunter2@h/d",
+        "postgresql://u:x@?hunter2=@h/d",
         "postgresql://u:hunter2[x@h/d",
         "postgresql://u:hunter2@h:port/d",
         "postgresql://u:hunter2@h/d?sslmode",
@@ -93,11 +97,8 @@ def test_a_url_that_cannot_be_read_is_not_repeated(url):
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))
 def test_a_password_arrives_as_it_was_encoded(password):
     url = f"postgresql+asyncpg://u:{quote(password, safe='')}@127.0.0.1:5/d?sslmode=disable"
-    _, arrived = _parse_connect_dsn_and_args(  # what asyncpg itself makes of it
-        dsn=address(url).dsn, host=None, port=None, user=None, password=None, passfile=None,
-        database=None, ssl=None, service=None, servicefile=None, direct_tls=None,
-        server_settings=None, target_session_attrs=None, krbsrvname=None, gsslib=None,
-    )  # fmt: skip
+    nothing = dict.fromkeys(signature(_parse_connect_dsn_and_args).parameters)
+    _, arrived = _parse_connect_dsn_and_args(**nothing | {"dsn": address(url).dsn})
     assert arrived.password == password
     assert password in secrets(url)
 

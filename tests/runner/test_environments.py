@@ -9,9 +9,12 @@ import weakref
 
 import alembic.context
 import alembic.op
+import anyio.to_thread
+import asyncpg
 import pytest
-from sqlalchemy import MetaData, event, pool
+from sqlalchemy import MetaData, event, make_url, pool
 from sqlalchemy.ext.asyncio import create_async_engine
+from tests.fix_postgres import disposing
 
 import schemakit
 from schemakit import Migrations
@@ -20,8 +23,8 @@ from schemakit.errors import (
     EnvironmentRefused,
     NotCommitted,
     RevisionFailed,
+    TransactionRefused,
 )
-from tests.fix_postgres import disposing
 
 HEAD = """
 import asyncio
@@ -368,7 +371,15 @@ CONNECTIONS = {
 }
 
 
-@pytest.fixture(params=CONNECTIONS)
+#: SQLAlchemy 2.0 says of an ORM session in the caller's transaction what it does there.
+SESSION = "ignore:The engine provided as bind:sqlalchemy.exc.SAWarning"
+WARNED = [
+    pytest.param(name, marks=pytest.mark.filterwarnings(SESSION)) if name == "a session" else name
+    for name in CONNECTIONS
+]
+
+
+@pytest.fixture(params=WARNED)
 def found(request, directory, monkeypatch):
     """A directory with each of the env.py files."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
@@ -421,15 +432,9 @@ async def test_it_may_leave_the_transaction(found, engine, oracle):
         """,
     )
     await schemakit.upgrade(engine, migrations=found)
-    assert await oracle.fetchval("select indisvalid from pg_index where indexrelid = 't1_id'::regclass")
-
-
-async def test_it_leaves_logging_alone(found, engine):
-    root = logging.getLogger()
-    before = (root.level, list(root.handlers))
-    await schemakit.upgrade(engine, migrations=found)
-    assert (root.level, list(root.handlers)) == before
-    assert not logging.getLogger("schemakit.an.application").disabled
+    assert await oracle.fetchval(
+        "select indisvalid from pg_index where indexrelid = 't1_id'::regclass"
+    )
 
 
 async def test_it_keeps_to_the_callers_transaction(found, engine, oracle):
@@ -438,3 +443,600 @@ async def test_it_keeps_to_the_callers_transaction(found, engine, oracle):
         await schemakit.upgrade(connection, migrations=found)
         await connection.rollback()
     assert await tables(oracle) == []
+
+
+@pytest.mark.parametrize("name", ["an ini demanded", "logging by its module"])
+async def test_logging_stays_the_applications(name, engine, directory):
+    env(directory, CONNECTIONS[name]).tables(1)
+    application, root = logging.getLogger("an.application"), logging.getLogger()
+    before = (root.level, list(root.handlers))
+    await schemakit.upgrade(engine, migrations=directory)
+    assert (root.level, list(root.handlers), application.disabled) == (*before, False)
+
+
+# -- what env.py configures ---------------------------------------------------------------------
+
+
+async def test_naming_conventions_name_the_constraints(engine, oracle, directory):
+    env(
+        directory,
+        """
+        from sqlalchemy import MetaData
+        target_metadata = MetaData(naming_convention={"uq": "uq__%(table_name)s__%(column_0_name)s"})
+        do_run_migrations(config.attributes["connection"])
+        """,
+    )
+    directory.revision(
+        "r1", 'op.create_table("p", sa.Column("e", sa.Text), sa.UniqueConstraint("e"))'
+    )
+    await schemakit.upgrade(engine, migrations=directory)
+    assert (
+        await oracle.fetchval(
+            "select conname from pg_constraint where conrelid = 'p'::regclass and contype = 'u'"
+        )
+        == "uq__p__e"
+    )
+
+
+async def test_a_directory_without_env_py_takes_its_names_from_target_metadata(
+    engine, oracle, directory
+):
+    directory.revision(
+        "r1", 'op.create_table("p", sa.Column("e", sa.Text), sa.UniqueConstraint("e"))'
+    )
+    metadata = MetaData(naming_convention={"uq": "uq__%(table_name)s__%(column_0_name)s"})
+    migrations = Migrations(directory.path, target_metadata=metadata)
+    await schemakit.upgrade(engine, migrations=migrations)
+    assert (
+        await oracle.fetchval(
+            "select conname from pg_constraint where conrelid = 'p'::regclass and contype = 'u'"
+        )
+        == "uq__p__e"
+    )
+
+
+async def test_a_directory_without_env_py_goes_up_and_down(engine, oracle, directory):
+    directory.tables(2)
+    await schemakit.upgrade(engine, migrations=directory)
+    await schemakit.downgrade(engine, "-1", migrations=directory)
+    assert await tables(oracle) == ["alembic_version", "t1"]
+
+
+async def test_a_directory_without_env_py_passes_configure_on(engine, oracle, directory):
+    directory.tables(1)
+    await oracle.execute("create schema meta")
+    options = {"version_table": "v", "version_table_schema": "meta"}
+    await schemakit.upgrade(engine, migrations=Migrations(directory.path, configure=options))
+    assert await oracle.fetchval("select version_num from meta.v") == "r1"
+
+
+async def test_the_version_table_is_where_env_py_says(engine, oracle, directory):
+    env(
+        directory,
+        """
+        connection = config.attributes["connection"]
+        connection.execute(text("create schema if not exists meta"))
+        connection.commit()
+        context.configure(connection=connection, version_table="v", version_table_schema="meta")
+        with context.begin_transaction():
+            context.run_migrations()
+        """,
+    ).tables(1)
+    await schemakit.upgrade(engine, migrations=directory)
+    assert await tables(oracle, "meta") == ["v"]
+    assert await schemakit.current(engine, migrations=directory) == ("r1",)
+
+
+async def test_a_transaction_per_migration_keeps_what_came_before(engine, oracle, directory):
+    env(
+        directory,
+        """
+        context.configure(
+            connection=config.attributes["connection"], transaction_per_migration=True
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+        """,
+    )
+    directory.tables(2).revision("r3", 'op.execute("select 1 / 0")')
+    with pytest.raises(RevisionFailed) as caught:
+        await schemakit.upgrade(engine, migrations=directory)
+    assert [applied.revision for applied in caught.value.applied] == ["r1", "r2"]
+    assert await tables(oracle) == ["alembic_version", "t1", "t2"]
+
+
+async def test_one_transaction_keeps_nothing_of_a_failed_run(engine, oracle, directory):
+    env(directory, CONNECTIONS["cookbook, asyncio"])
+    directory.tables(2).revision("r3", 'op.execute("select 1 / 0")')
+    with pytest.raises(RevisionFailed) as caught:
+        await schemakit.upgrade(engine, migrations=directory)
+    assert caught.value.applied == ()
+    assert await tables(oracle) == []
+
+
+async def test_x_arguments_arrive(engine, oracle, directory):
+    env(
+        directory,
+        """
+        arguments = context.get_x_argument(as_dictionary=True)
+        connection = config.attributes["connection"]
+        connection.execute(text(f"create table {arguments['tenant']} ()"))
+        do_run_migrations(connection)
+        """,
+    )
+    directory.revision("r1")
+    migrations = Migrations(directory.path, x=("tenant=acme", "flag"))
+    await schemakit.upgrade(engine, migrations=migrations)
+    assert await tables(oracle) == ["acme", "alembic_version"]
+
+
+async def test_attributes_arrive(engine, oracle, directory):
+    env(
+        directory,
+        """
+        assert config.attributes["tenant"] == "acme"
+        do_run_migrations(config.attributes["connection"])
+        """,
+    ).tables(1)
+    migrations = Migrations(directory.path, attributes={"tenant": "acme"})
+    await schemakit.upgrade(engine, migrations=migrations)
+    assert await tables(oracle) == ["alembic_version", "t1"]
+
+
+async def test_on_version_apply_hears_of_every_revision(engine, oracle, directory):
+    env(
+        directory,
+        """
+        connection = config.attributes["connection"]
+
+        def heard(*, ctx, step, heads, run_args, **_):
+            connection.execute(
+                text("insert into heard values (:r)"), {"r": step.up_revision_id}
+            )
+
+        connection.execute(text("create table if not exists heard (r text)"))
+        context.configure(connection=connection, on_version_apply=heard)
+        with context.begin_transaction():
+            context.run_migrations()
+        """,
+    ).tables(2)
+    await schemakit.upgrade(engine, migrations=directory)
+    assert [row["r"] for row in await oracle.fetch("select r from heard")] == ["r1", "r2"]
+
+
+async def test_arguments_of_run_migrations_reach_the_revisions(engine, oracle, directory):
+    env(
+        directory,
+        """
+        context.configure(connection=config.attributes["connection"])
+        with context.begin_transaction():
+            context.run_migrations(tenant="acme")
+        """,
+    )
+    directory.file(
+        "versions/r1.py",
+        "from alembic import op\n"
+        "revision, down_revision = 'r1', None\n"
+        "def upgrade(tenant): op.execute(f'create table {tenant} ()')\n"
+        "def downgrade(tenant): op.execute(f'drop table {tenant}')\n",
+    )
+    await schemakit.upgrade(engine, migrations=directory)
+    assert await tables(oracle) == ["acme", "alembic_version"]
+
+
+async def test_a_schema_translate_map_of_the_engine_translates(engine, oracle, directory):
+    env(
+        directory,
+        """
+        engine = create_engine("postgresql://").execution_options(
+            schema_translate_map={None: "acme"}
+        )
+        with engine.connect() as connection:
+            connection.execute(text("create schema if not exists acme"))
+            connection.commit()
+            context.configure(connection=connection, version_table_schema="acme")
+            with context.begin_transaction():
+                context.run_migrations()
+        """,
+    ).tables(1)
+    await schemakit.upgrade(engine, migrations=directory)
+    assert await tables(oracle, "acme") == ["alembic_version", "t1"]
+    assert await tables(oracle) == []
+
+
+TENANTS = """
+        with engine_from_config(config.get_section("alembic")).connect() as connection:
+            for tenant in ("a", "b"):
+                connection.execute(text(f"create schema if not exists {tenant}"))
+                connection.execute(text(f"set search_path to {tenant}"))
+                connection.commit()
+                connection.dialect.default_schema_name = tenant
+                context.configure(connection=connection, version_table_schema=tenant)
+                with context.begin_transaction():
+                    context.run_migrations()
+"""
+
+
+async def test_a_loop_over_tenants_migrates_each(engine, oracle, directory):
+    env(directory, TENANTS).tables(2)
+    result = await schemakit.upgrade(engine, migrations=directory)
+    assert [applied.revision for applied in result.applied] == ["r1", "r2", "r1", "r2"]
+    assert await tables(oracle, "a") == ["alembic_version", "t1", "t2"]
+    assert await tables(oracle, "b") == ["alembic_version", "t1", "t2"]
+
+
+async def test_a_loop_over_tenants_migrates_the_one_that_is_behind(engine, oracle, directory):
+    env(directory, TENANTS).tables(2)
+    await schemakit.upgrade(engine, migrations=directory)
+    await oracle.execute("drop table b.t2; update b.alembic_version set version_num = 'r1'")
+    await schemakit.upgrade(engine, migrations=directory)
+    assert await tables(oracle, "b") == ["alembic_version", "t1", "t2"]
+
+
+# -- what env.py imports --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(directory, monkeypatch):
+    """Write a module beside the directory, for env.py to import."""
+    monkeypatch.syspath_prepend(directory.project)
+    written = []
+
+    def write(name, source):
+        (directory.project / f"{name}.py").write_text(source)
+        importlib.invalidate_caches()
+        written.append(name)
+
+    yield write
+    for name in written:
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "from models_x import create_engine",
+        "import models_x\ncreate_engine = models_x.create_engine",
+    ],
+    ids=["from", "import"],
+)
+async def test_a_factory_passed_on_by_another_module_opens_no_engine(  # noqa: PLR0913, PLR0917 - fixtures
+    lines, engine, oracle, directory, package, connects
+):
+    package("models_x", "from sqlalchemy import create_engine\n")
+    directory.file(
+        "env.py",
+        HEAD
+        + lines
+        + "\nwith create_engine('postgresql://').connect() as connection:\n"
+        + "    do_run_migrations(connection)\n",
+    ).tables(1)
+    await schemakit.upgrade(engine, migrations=directory)
+    assert await tables(oracle) == ["alembic_version", "t1"]
+    assert len(connects) == 1
+
+
+IMPORTED = """
+        {}
+
+        async def main():
+            async with engine.connect() as connection:
+                await connection.run_sync(do_run_migrations)
+
+        asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def application(package):
+    """A module of the application that has its engine."""
+    package("app_db", "engine = None\ndef get_engine(): return engine\n")
+    return importlib.import_module("app_db")
+
+
+@pytest.mark.parametrize(
+    "line", ["from app_db import engine", "from app_db import get_engine; engine = get_engine()"]
+)
+async def test_the_callers_engine_had_from_the_application_works(
+    line, engine, oracle, directory, application
+):
+    application.engine = engine
+    env(directory, IMPORTED.format(line)).tables(1)
+    await schemakit.upgrade(engine, migrations=directory)
+    assert await tables(oracle) == ["alembic_version", "t1"]
+
+
+async def test_the_callers_engine_imported_by_env_py_needs_no_second_connection(
+    database_url, directory, application
+):
+    env(directory, IMPORTED.format("from app_db import engine")).tables(1)
+    single = create_async_engine(database_url, pool_size=1, max_overflow=0, pool_timeout=0.1)
+    async with disposing(single) as engine:
+        application.engine = engine
+        result = await schemakit.upgrade(engine, migrations=directory)
+    assert result.heads_after == ("r1",)
+
+
+async def test_the_callers_engine_imported_by_env_py_keeps_to_the_callers_transaction(
+    engine, oracle, directory, application
+):
+    application.engine = engine
+    env(directory, IMPORTED.format("from app_db import engine")).tables(1)
+    async with engine.connect() as connection:
+        await connection.begin()
+        await schemakit.upgrade(connection, migrations=directory)
+        await connection.rollback()
+    assert await tables(oracle) == []
+
+
+async def test_a_second_connection_is_refused_in_the_callers_transaction(
+    engine, oracle, directory, application
+):
+    application.engine = engine
+    line = "from app_db import get_engine; engine = get_engine()"
+    env(directory, IMPORTED.format(line)).tables(1)
+    async with engine.connect() as connection:
+        await connection.begin()
+        with pytest.raises(EnvironmentRefused, match="outside the caller's transaction"):
+            await schemakit.upgrade(connection, migrations=directory)
+        await connection.rollback()
+    assert await tables(oracle) == []
+
+
+async def test_another_engine_of_the_application_is_refused(
+    engine, oracle, directory, application, new_database
+):
+    env(directory, IMPORTED.format("from app_db import engine")).tables(1)
+    async with disposing(create_async_engine(await new_database())) as other:
+        application.engine = other
+        with pytest.raises(EnvironmentRefused, match=r'config\.attributes\["connection"\]'):
+            await schemakit.upgrade(engine, migrations=directory)
+        async with other.connect() as connection:
+            names = await connection.exec_driver_sql(
+                "select relname from pg_class where relname ~ '^t1|alembic'"
+            )
+            assert names.all() == []
+    assert await tables(oracle) == []
+
+
+async def test_what_env_py_does_to_asyncio_the_application_does_not_see(engine, directory, package):
+    package("app_loop", "import asyncio\nrun = asyncio.run\n")
+    env(
+        directory,
+        """
+        import app_loop
+        assert app_loop.run is not asyncio.run
+        do_run_migrations(config.attributes["connection"])
+        """,
+    ).tables(1)
+    await schemakit.upgrade(engine, migrations=directory)
+
+
+# -- what goes wrong ------------------------------------------------------------------------------
+
+
+async def test_an_env_py_that_raises_is_named(engine, directory):
+    env(directory, "        raise KeyError('SECRET_KEY')").tables(1)
+    with pytest.raises(EnvironmentFailed, match="KeyError: 'SECRET_KEY'") as caught:
+        await schemakit.upgrade(engine, migrations=directory)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+async def test_an_env_py_that_does_not_compile_is_named(engine, directory):
+    directory.file("env.py", "def (:\n").tables(1)
+    with pytest.raises(EnvironmentFailed, match=r"SyntaxError.*env\.py"):
+        await schemakit.upgrade(engine, migrations=directory)
+
+
+async def test_an_env_py_that_never_migrates_is_told_so(engine, directory):
+    env(directory, "        pass").tables(1)
+    with pytest.raises(EnvironmentFailed, match="It never called"):
+        await schemakit.upgrade(engine, migrations=directory)
+
+
+async def test_an_error_that_env_py_swallows_is_raised_all_the_same(engine, oracle, directory):
+    env(
+        directory,
+        """
+        try:
+            do_run_migrations(config.attributes["connection"])
+        except Exception:
+            pass
+        """,
+    )
+    directory.tables(1).revision("r2", 'op.execute("select 1 / 0")')
+    with pytest.raises(RevisionFailed, match="division by zero") as caught:
+        await schemakit.upgrade(engine, migrations=directory)
+    assert caught.value.revision == "r2"
+    assert await tables(oracle) == []
+
+
+async def test_a_dry_run_of_env_py_is_not_taken_for_a_migration(engine, oracle, directory):
+    env(
+        directory,
+        """
+        connection = config.attributes["connection"]
+        context.configure(connection=connection)
+        transaction = connection.begin()
+        context.run_migrations()
+        transaction.rollback()
+        """,
+    ).tables(1)
+    with pytest.raises(NotCommitted, match="at base, not at r1"):
+        await schemakit.upgrade(engine, migrations=directory)
+    assert await tables(oracle) == []
+
+
+async def test_a_revision_that_ends_the_callers_transaction_is_refused(engine, oracle, directory):
+    env(directory, CONNECTIONS["cookbook, asyncio"])
+    directory.tables(1).revision(
+        "r2",
+        """
+        from sqlalchemy.orm import Session
+        session = Session(bind=op.get_bind())
+        session.execute(sa.text("select 1"))
+        session.rollback()
+        """,
+    )
+    async with engine.connect() as connection:
+        await connection.begin()
+        with pytest.raises((TransactionRefused, RevisionFailed)):
+            await schemakit.upgrade(connection, migrations=directory)
+    assert await tables(oracle) == []
+
+
+async def test_execution_options_of_an_engine_apply(engine, oracle, directory):
+    await oracle.execute("create schema acme")
+    env(
+        directory,
+        """
+        options = {"schema_translate_map": {None: "acme"}}
+        with create_engine("postgresql://", execution_options=options).connect() as connection:
+            do_run_migrations(connection)
+        """,
+    ).tables(1)
+    await schemakit.upgrade(engine, migrations=directory)
+    assert await tables(oracle, "acme") == ["alembic_version", "t1"]
+
+
+async def test_an_env_py_may_not_end_the_callers_transaction_in_a_roundabout_way(
+    engine, oracle, directory
+):
+    env(
+        directory,
+        """
+        connection = config.attributes["connection"]
+        do_run_migrations(connection)
+        connection.get_transaction().commit()
+        """,
+    ).tables(1)
+    async with engine.connect() as connection:
+        await connection.begin()
+        await schemakit.upgrade(connection, migrations=directory)
+        assert connection.in_transaction()
+        await connection.rollback()
+    assert await tables(oracle) == []
+
+
+# -- the caller's engine --------------------------------------------------------------------------
+
+
+async def test_a_creator_is_asked_for_every_connection(database_url, directory):
+    directory.template("async").tables(1)
+    dsn = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    asked = []
+
+    async def creator():
+        asked.append(dsn)
+        return await asyncpg.connect(dsn)
+
+    bare = create_async_engine("postgresql+asyncpg://nobody@nowhere/x", async_creator=creator)
+    async with disposing(bare) as engine:
+        result = await schemakit.upgrade(engine, migrations=directory)
+    assert result.heads_after == ("r1",)
+    assert len(asked) == 1
+
+
+async def test_a_token_is_issued_for_every_connection(database_url, directory):
+    directory.template("generic").tables(1)
+    issued = []
+    async with disposing(create_async_engine(database_url)) as engine:
+
+        @event.listens_for(engine.sync_engine, "do_connect")
+        def issue(dialect, record, arguments, keywords):
+            issued.append(True)
+
+        await schemakit.upgrade(engine, migrations=directory)
+    assert issued == [True]
+
+
+async def test_a_password_of_percent_signs_is_no_matter(engine, database_url, oracle, directory):
+    role = f"r_{os.urandom(4).hex()}"
+    await oracle.execute(f"create role {role} login superuser password 'p%40s%s@/:%'")
+    url = make_url(database_url).set(username=role, password="p%40s%s@/:%")  # noqa: S106 - the role is dropped
+    directory.template("async").tables(1)
+    try:
+        async with disposing(create_async_engine(url)) as other:
+            result = await schemakit.upgrade(other, migrations=directory)
+        assert result.heads_after == ("r1",)
+    finally:
+        await oracle.execute(f"drop owned by {role} cascade; drop role {role}")
+
+
+async def test_the_url_that_env_py_sees_has_no_password(engine, oracle, directory):
+    env(
+        directory,
+        """
+        connection = config.attributes["connection"]
+        connection.execute(text("create table if not exists seen (url text)"))
+        connection.execute(
+            text("insert into seen values (:u)"), {"u": config.get_main_option("sqlalchemy.url")}
+        )
+        do_run_migrations(connection)
+        """,
+    ).tables(1)
+    await schemakit.upgrade(engine, migrations=directory)
+    seen = await oracle.fetchval("select url from seen limit 1")
+    assert seen.startswith("postgresql+asyncpg://")
+    assert str(engine.url.password) not in seen
+
+
+# -- nothing stays --------------------------------------------------------------------------------
+
+
+async def _migrated(engine, directory, *, failing=False):
+    """Run once and return weak references to what the run used."""
+    kept = []
+    env(
+        directory,
+        """
+        config.attributes["kept"](context, config, config.attributes["connection"])
+        do_run_migrations(config.attributes["connection"])
+        """,
+    ).tables(1)
+    if failing:
+        directory.revision("r2", 'op.execute("select 1 / 0")')
+
+    def keep(context, config, connection):
+        kept.extend(weakref.ref(each) for each in (context._proxy.get_context, config, connection))
+        kept.append(weakref.ref(alembic.context.config))
+
+    migrations = Migrations(directory.path, attributes={"kept": keep})
+    try:
+        await schemakit.upgrade(engine, migrations=migrations)
+    except RevisionFailed:
+        assert failing
+    return kept
+
+
+@pytest.mark.parametrize("failing", [False, True], ids=["success", "failure"])
+async def test_no_connection_and_no_config_stays_reachable(engine, directory, failing):
+    kept = await _migrated(engine, directory, failing=failing)
+    await anyio.to_thread.run_sync(int)  # an idle worker of anyio's keeps its last job
+    gc.collect()
+    assert [reference() for reference in kept] == [None] * len(kept)
+
+
+@pytest.mark.parametrize("failing", [False, True], ids=["success", "failure"])
+async def test_alembics_modules_are_empty_afterwards(engine, directory, failing):
+    await _migrated(engine, directory, failing=failing)
+    with pytest.raises(AttributeError):
+        _ = alembic.context.config
+    with pytest.raises(NameError, match="not yet been established"):
+        alembic.op.execute("select 1")
+    with pytest.raises(NameError, match="not yet been established"):
+        alembic.context.is_offline_mode()
+
+
+async def test_env_py_is_no_module_that_stays(engine, directory):
+    await _migrated(engine, directory)
+    assert "env_py" not in sys.modules
+
+
+async def test_sys_path_does_not_grow_with_each_call(engine, directory):
+    directory.template("async").tables(2)
+    await schemakit.upgrade(engine, "r1", migrations=directory)
+    before = list(sys.path)
+    await schemakit.upgrade(engine, "r2", migrations=directory)
+    await schemakit.downgrade(engine, "base", migrations=directory)
+    assert sys.path == before

@@ -3,8 +3,8 @@
 import asyncio
 import io
 import logging
+import shutil
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import alembic
@@ -13,10 +13,11 @@ import pytest
 from alembic.config import Config
 from sqlalchemy import event, pool
 from sqlalchemy.ext.asyncio import create_async_engine
+from tests.fix_directory import Directory
+from tests.fix_postgres import disposing
 
 import schemakit
 from schemakit.errors import EnvironmentRefused, RevisionFailed
-from tests.fix_postgres import disposing
 
 TEMPLATES = ["generic", "async", "pyproject", "pyproject_async"]
 AUTOCOMMIT = """
@@ -25,12 +26,19 @@ with op.get_context().autocommit_block():
 """
 
 
-@pytest.fixture(params=TEMPLATES)
-def project(request, directory):
-    """A project of each template, with three revisions."""
+@pytest.fixture(scope="module", params=TEMPLATES)
+def initialised(request, tmp_path_factory):
+    """A project as ``alembic init`` leaves it; it lies still, and is copied."""
     if not (Path(alembic.__file__).parent / "templates" / request.param).exists():
         pytest.skip(f"this Alembic has no template {request.param}")
-    return directory.template(request.param).tables(3)
+    return Directory(tmp_path_factory.mktemp(request.param)).template(request.param).project
+
+
+@pytest.fixture
+def project(initialised, directory):
+    """A project of each template, with three revisions."""
+    shutil.copytree(initialised, directory.project, dirs_exist_ok=True)
+    return directory.tables(3)
 
 
 @pytest.fixture
@@ -67,12 +75,12 @@ async def test_a_template_goes_down(project, engine, oracle):
     assert await tables(oracle) == ["alembic_version"]
 
 
-async def test_a_template_runs_outside_a_transaction_where_a_revision_asks(
-    project, engine, oracle
-):
+async def test_a_template_runs_outside_a_transaction_where_a_revision_asks(project, engine, oracle):
     project.revision("r4", AUTOCOMMIT)
     await schemakit.upgrade(engine, migrations=project)
-    assert await oracle.fetchval("select indisvalid from pg_index where indexrelid = 't1_id'::regclass")
+    assert await oracle.fetchval(
+        "select indisvalid from pg_index where indexrelid = 't1_id'::regclass"
+    )
 
 
 async def test_a_template_opens_no_connection_but_the_callers(project, engine, connects):
@@ -136,9 +144,7 @@ async def test_a_template_is_found_from_the_working_directory(project, engine, m
     assert result.heads_after == ("r3",)
 
 
-async def test_twenty_templates_at_once_keep_to_their_databases(
-    new_directory, new_database, background
-):
+async def test_templates_at_once_keep_to_their_databases(new_directory, new_database):
     directories = [new_directory(f"p{n}").template(TEMPLATES[n % 3]) for n in range(4)]
     for number, made in enumerate(directories):
         made.revision(f"only{number}", f'op.execute("create table only{number} ()")')
@@ -169,28 +175,46 @@ async def test_two_databases_are_refused_as_one_connection_cannot_serve_both(eng
         await schemakit.upgrade(engine, migrations=directory)
 
 
-async def test_alembic_itself_still_works_before_and_after(directory, engine):
+async def test_alembic_itself_still_works_before_and_after(directory, engine, clean_path):
     directory.template("generic").tables(1)
-    ini = directory.project / "alembic.ini"
-    text = ini.read_text().replace("driver://user:pass@localhost/dbname", "postgresql://")
-    ini.write_text(text)
-    before = await asyncio.to_thread(_alembic_sql, ini)
+    before = await asyncio.to_thread(_alembic_sql, directory.path)
     await schemakit.upgrade(engine, migrations=directory)
-    after = await asyncio.to_thread(_alembic_sql, ini)
+    after = await asyncio.to_thread(_alembic_sql, directory.path)
     assert "CREATE TABLE t1" in before
     assert after == before
 
 
-def _alembic_sql(ini):
-    root = logging.getLogger()
-    state = root.level, list(root.handlers)
-    path = list(sys.path)
+async def test_alembic_itself_works_on_a_connection_it_is_given(directory, engine, oracle):
+    directory.env(
+        """
+        from alembic import context
+        context.configure(connection=context.config.attributes["connection"])
+        with context.begin_transaction():
+            context.run_migrations()
+        """
+    ).tables(2)
+    await schemakit.upgrade(engine, "r1", migrations=directory)
+
+    def upgraded(connection):
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(directory.path))
+        alembic.command.upgrade(config, "head")
+
+    async with engine.begin() as connection:
+        await connection.run_sync(upgraded)
+    assert await oracle.fetchval("select version_num from alembic_version") == "r2"
+
+
+@pytest.fixture
+def clean_path(monkeypatch):
+    """Alembic's commands put prepend_sys_path in front, each time."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+def _alembic_sql(folder):
     buffer = io.StringIO()
-    try:
-        with redirect_stdout(io.StringIO()):
-            alembic.command.upgrade(Config(ini, output_buffer=buffer), "head", sql=True)
-    finally:
-        sys.path[:] = path
-        root.level, root.handlers[:] = state
-        logging.getLogger("alembic").setLevel(logging.NOTSET)
+    config = Config(output_buffer=buffer)
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("sqlalchemy.url", "postgresql://")
+    alembic.command.upgrade(config, "head", sql=True)
     return buffer.getvalue()

@@ -40,6 +40,18 @@ SELECT n.nspname::text AS schema, c.relname::text AS name, t.relname::text AS ta
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS p
                     WHERE p.index_relid = i.indexrelid)
 
+-- name: index_definition
+-- The CREATE INDEX of the valid index :name.
+SELECT pg_catalog.pg_get_indexdef(i.indexrelid)
+  FROM pg_catalog.pg_index AS i
+  JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE i.indisvalid
+   AND c.relname = CAST(:name AS text)
+   AND CASE WHEN CAST(:schema AS text) IS NULL
+            THEN pg_catalog.pg_table_is_visible(c.oid)
+            ELSE n.nspname = CAST(:schema AS text) END
+
 -- name: invalid_indexes
 -- Every index that a concurrent build left INVALID, outside the system's schemas.
 SELECT n.nspname::text AS schema, c.relname::text AS name, t.relname::text AS table

@@ -1,4 +1,4 @@
-"""The SELECTs. Every function takes the `Connection` that ``AsyncConnection.run_sync`` hands out."""
+"""The SELECTs: functions of the `Connection` that ``AsyncConnection.run_sync`` hands out."""
 
 from __future__ import annotations
 
@@ -46,6 +46,12 @@ def invalid_index(connection: Connection, name: Name) -> IndexName | None:
     """Return the index *name* if a concurrent build left it INVALID."""
     rows = _rows(connection, "invalid_index", name=name.name, schema=name.schema)
     return IndexName(*rows[0]) if rows else None
+
+
+def index_definition(connection: Connection, name: Name) -> str | None:
+    """Return the CREATE INDEX of the valid index *name*, as the server writes it."""
+    rows = _rows(connection, "index_definition", name=name.name, schema=name.schema)
+    return str(rows[0][0]) if rows else None
 
 
 def invalid_indexes(connection: Connection) -> tuple[IndexName, ...]:

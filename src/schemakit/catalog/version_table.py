@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from schemakit.errors import AccessDenied
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 #: SQLSTATEs of a version table that is not there: undefined_table, invalid_schema_name.
 _NO_SUCH_TABLE = frozenset({"42P01", "3F000"})
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 def stored_versions(connection: Connection, table: Name) -> tuple[str, ...]:
@@ -32,8 +35,11 @@ def stored_versions(connection: Connection, table: Name) -> tuple[str, ...]:
     try:
         return tuple(sorted(connection.execute(select).scalars()))
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in _NO_SUCH_TABLE:
+        sqlstate = getattr(error.orig, "sqlstate", None)
+        if sqlstate in _NO_SUCH_TABLE:
             return ()
+        if sqlstate == _INSUFFICIENT_PRIVILEGE:
+            raise AccessDenied(f"Reading the version table {table} was refused.") from error
         raise
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemakit.errors import ConfigurationError
 
-from . import database, progress
+from . import database, password, progress
 from .url import Address, address
 
 if TYPE_CHECKING:
@@ -76,12 +76,13 @@ class Call:
 
 
 def where(
-    *, url: str | None, named: bool, embedded: bool, data: str | None
+    *, url: str | None, password_file: str | None, named: bool, embedded: bool, data: str | None
 ) -> Address | Embedded | None:
     """Return the database that the options name.
 
     Args:
         url: the URL.
+        password_file: the file with the password for it.
         named: whether it was an option, rather than DATABASE_URL, which any option overrides.
         embedded: whether to start a server.
         data: for that.
@@ -95,9 +96,17 @@ def where(
         )
     if data is not None and not embedded:
         raise ConfigurationError("--data is for --embedded.", remedy="give both, or neither.")
+    if password_file is not None and (embedded or url is None):
+        raise ConfigurationError(
+            "--password-file is for a database that a URL names.",
+            remedy="give --database-url or set DATABASE_URL; --embedded needs no password.",
+        )
     if embedded:
         return Embedded(data or DATA)
-    return None if url is None else address(url)
+    if url is None:
+        return None
+    found = address(url)
+    return found if password_file is None else replace(found, password=password.read(password_file))
 
 
 def settings(**given: float | str | None) -> Settings:

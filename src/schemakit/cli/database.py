@@ -62,6 +62,8 @@ async def _connection(where: Address) -> object:
     import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415 - it has no types; as above
 
     options: dict[str, Any] = {} if where.timeout is None else {"timeout": where.timeout}
+    if where.password is not None:
+        options["password"] = where.password
     if not where.named:
         name = os.environ.get("PGAPPNAME") or "schemakit"
         options["server_settings"] = {"application_name": name}

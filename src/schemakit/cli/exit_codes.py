@@ -29,8 +29,8 @@ class ExitCode(IntEnum):
     DONE = 0, "done, or nothing to do"
     FAILED = 1, "failed"
     MISUSE = 2, "asked for something that makes no sense; nothing was tried"
-    PENDING = 3, "status: there are revisions to apply"
-    BLOCKED = 4, "the database is ahead of this code, or another process is migrating it"
+    PENDING = 3, "revisions are pending, or the database differs from the models"
+    BLOCKED = 4, "the database is ahead of this code, or another process has yet to migrate it"
     INTERRUPTED = 130, "interrupted (Ctrl-C); what was not committed is rolled back"
 
 

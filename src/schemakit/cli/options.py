@@ -12,6 +12,7 @@ from schemakit.errors import ConfigurationError
 
 from . import call as calls
 from .call import Call
+from . import password
 from .output import Output
 from .url import secrets
 
@@ -26,6 +27,12 @@ DATABASE = (
         "environment does not show up in the list of processes; this option does.",
     ),
     click.Option(
+        ["--password-file"],
+        metavar="PATH",
+        help="A file that holds the password and nothing else, as secrets are mounted; it goes "
+        "before one in the URL. PGPASSWORD and PGPASSFILE are understood, too.",
+    ),
+    click.Option(
         ["--embedded"],
         is_flag=True,
         help="Instead of a URL: start a PostgreSQL of your own for this command, and stop it "
@@ -37,7 +44,7 @@ DATABASE = (
         help=f"Where --embedded keeps its data.  [default: {calls.DATA}]",
     ),
 )
-COMMON = (
+DIRECTORY = (
     click.Option(
         ["--migrations"],
         metavar="PATH",
@@ -50,6 +57,8 @@ COMMON = (
         multiple=True,
         help="Passed on to env.py, as by `alembic -x`. May be repeated.",
     ),
+)
+SPEECH = (
     click.Option(["--json", "json"], is_flag=True, help="Print one JSON object on stdout."),
     click.Option(["--quiet"], is_flag=True, help="Print nothing, unless it fails."),
     click.Option(["--verbose"], is_flag=True, help="Write the log to stderr, and no progress."),
@@ -68,14 +77,22 @@ on_ahead = click.option(
     "log that as well (warn), or exit with code 4 (error).  [default: warn]",
 )
 
+metadata = click.option(
+    "--metadata",
+    metavar="MODULE:NAME",
+    help="The models, e.g. shop.models:Base.  [default: env.py's target_metadata]",
+)
+
 
 def taken_output(given: dict[str, Any]) -> Output:
     """Take out of *given* how the program is to speak."""
+    urls = given.get("database_url") or "", os.environ.get("DATABASE_URL", "")
+    further = os.environ.get("PGPASSWORD", ""), password.known(given.get("password_file"))
     return Output(
         json=given.pop("json"),
         quiet=given.pop("quiet"),
         verbose=given.pop("verbose"),
-        secrets=secrets(given["database_url"] or "", os.environ.get("PGPASSWORD", "")),
+        secrets=frozenset().union(*(secrets(url, *further) for url in urls)),
     )
 
 
@@ -89,15 +106,19 @@ def taken_call(given: dict[str, Any], output: Output) -> Call:
 
     source = click.get_current_context().get_parameter_source("database_url")
     named = source is ParameterSource.COMMANDLINE
-    embedded = given.pop("embedded")
+    embedded = given.pop("embedded", False)
     where = calls.where(
-        url=given.pop("database_url"), named=named, embedded=embedded, data=given.pop("data")
+        url=given.pop("database_url", None),
+        password_file=given.pop("password_file", None),
+        named=named,
+        embedded=embedded,
+        data=given.pop("data", None),
     )
     behaviour = {name: given.pop(name) for name in ("lock_wait", "on_ahead") if name in given}
     return Call(
         where=where,
         named=named or embedded,
-        migrations=Migrations(location=given.pop("migrations"), x=_x(given.pop("x"))),
+        migrations=Migrations(location=given.pop("migrations", None), x=_x(given.pop("x", ()))),
         settings=calls.settings(**behaviour),
         output=output,
     )

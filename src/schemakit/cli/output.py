@@ -48,6 +48,11 @@ class Output:
         elif not self.quiet:
             click.echo(self.redacted(text))
 
+    def handed_over(self, text: str, data: dict[str, Any]) -> None:
+        """Print what is to be run: letter for letter, whatever a password may look like."""
+        if self.talks or self.json:
+            click.echo(json.dumps(data, ensure_ascii=False) if self.json else text)
+
     def note(self, text: str) -> None:
         """Say something in passing."""
         if self.talks:
@@ -58,7 +63,7 @@ class Output:
         if isinstance(error, SchemakitError):
             self._complain(str(error), as_json.error(error))
         else:
-            remedy = "that was not foreseen; SCHEMAKIT_DEBUG=1 shows where it happened."
+            remedy = "SCHEMAKIT_DEBUG=1 shows where it happened."
             kind, message = type(error).__name__, _first_line(error)
             data = as_json.failure(kind, message, remedy)
             self._complain(f"{kind}: {message}\nRemedy: {remedy}", data)

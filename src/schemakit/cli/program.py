@@ -12,18 +12,26 @@ from schemakit import __version__
 
 from .exit_codes import ExitCode
 from .output import Output
-from .verbs import inspect, migrate
+from .verbs import author, inspect, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 VERBS = (
+    author.init,
+    author.revision,
+    author.merge,
     migrate.upgrade,
     migrate.downgrade,
+    migrate.stamp,
     inspect.status,
     inspect.current,
-    inspect.history,
+    inspect.pending,
+    inspect.check,
+    inspect.wait,
     inspect.heads,
+    inspect.history,
+    inspect.sql,
 )
 
 _CODES = "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)
@@ -34,6 +42,7 @@ Exit codes:
 
 \b
 The database is named by --database-url or DATABASE_URL; --embedded starts one.
+Its password may stand in the URL, in --password-file, PGPASSWORD or PGPASSFILE.
 SCHEMAKIT_LOCK_WAIT and SCHEMAKIT_ON_AHEAD are the defaults of --lock-wait and
 --on-ahead; SCHEMAKIT_DEBUG=1 shows the traceback of a failure.
 
@@ -43,7 +52,12 @@ Completion of verbs and options with TAB, in ~/.bashrc (or ~/.zshrc with zsh_sou
 """
 
 
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+class _InOrder(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="schemakit")
 def program() -> None:
     """Migrate a PostgreSQL database with the revisions of an Alembic directory.

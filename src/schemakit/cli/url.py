@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from schemakit.errors import ConfigurationError
 
@@ -35,12 +35,14 @@ class Address:
         place: for messages, without it.
         timeout: seconds that connecting may take; None for asyncpg's default.
         named: whether the URL gives an ``application_name``.
+        password: goes before the one in the URL; None if that is to be taken.
     """
 
     dsn: str = field(repr=False)
     place: str
     timeout: float | None = None
     named: bool = False
+    password: str | None = field(default=None, repr=False)
 
 
 def address(url: str) -> Address:
@@ -59,8 +61,8 @@ def address(url: str) -> Address:
         )
     except ValueError:
         raise _unreadable("its host or its query cannot be parsed") from None
+    _check(url, parts)
     user, _, hosts = parts.netloc.rpartition("@")
-    _check(user, hosts, parts.path + parts.query, parts.fragment)
     timeout = _timeout(query.pop("connect_timeout", ""))
     query = _asyncpg_options(query)
     dsn = f"postgresql://{parts.netloc}{parts.path}"
@@ -81,14 +83,14 @@ def secrets(url: str, *further: str) -> frozenset[str]:
     return frozenset(found | {unquote(one) for one in found}) - {""}
 
 
-def _check(user: str, hosts: str, rest: str, fragment: str) -> None:
-    # A password with a bare @ / ? # or [ in it splits the URL elsewhere, and a part of it would be
+def _check(url: str, parts: SplitResult) -> None:
+    # A password with a bare @ / ? or # in it splits the URL elsewhere, and a part of it would be
     # taken for a host, a port or a database and be shown as such.
-    misplaced = "@" in user or fragment or (hosts and not user and "@" in rest)
-    if misplaced or not all(_HOST.fullmatch(host) for host in hosts.split(",")):
-        raise _unreadable(
-            "what stands between // and the database's name is not user:password@host:port"
-        )
+    elsewhere = "@" in parts.path or (parts.netloc and url.count("@") > parts.netloc.count("@"))
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    understood = all(_HOST.fullmatch(host) for host in hosts)
+    if elsewhere or parts.fragment or parts.netloc.count("@") > 1 or not understood:
+        raise _unreadable("a part of it is not where user:password@host:port/database puts it")
 
 
 def _unreadable(why: str) -> ConfigurationError:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import options
+from . import imports, options
 from .exit_codes import ExitCode, exit_code
 from .log import logged
 
@@ -22,26 +22,38 @@ if TYPE_CHECKING:
 Verb = Callable[..., Awaitable[ExitCode]]
 
 
-def verb(function: Verb) -> click.Command:
+def verb(
+    function: Verb, shared: Sequence[click.Option] = (*options.DATABASE, *options.DIRECTORY)
+) -> click.Command:
     """Make *function* a command of its name, with its docstring as help and the shared options.
 
     It is awaited with a `Call` and with the values of its own options and arguments, which
     ``click.option`` and ``click.argument`` declare below this decorator.
+
+    Args:
+        function: what the verb does.
+        shared: those of the shared options that mean something to it.
     """
     own = list(reversed(getattr(function, "__click_params__", [])))
     return click.Command(
         function.__name__,
         callback=partial(_enter, function),
-        params=[*own, *options.DATABASE, *options.COMMON],
+        params=[*own, *shared, *options.SPEECH],
         help=cleandoc(function.__doc__ or ""),
     )
+
+
+#: For verbs that need no database.
+offline_verb = partial(verb, shared=options.DIRECTORY)
+#: For verbs that need no migrations directory either.
+bare_verb = partial(verb, shared=())
 
 
 def _enter(function: Verb, **given: object) -> ExitCode:
     output = options.taken_output(given)
     if output.json and output.quiet:
         raise click.UsageError("--json and --quiet exclude each other.")
-    with logged(output):
+    with logged(output), imports.project_first():
         return answered(partial(_run, function, given, output), output)
 
 

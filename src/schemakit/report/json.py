@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from schemakit.errors import SchemakitError
-    from schemakit.runner.results import Event, Result, Revision, Status
+    from schemakit.runner.results import Drift, Event, Result, Revision, Status
 
 Object = dict[str, Any]
 
@@ -69,6 +69,25 @@ def heads(revisions: Sequence[Revision], current: Sequence[str] | None) -> Objec
 def history(revisions: Sequence[Revision], current: Sequence[str] | None) -> Object:
     """Return ``revisions``, newest first (see `revision`), and ``current``, as `heads` does."""
     return {"revisions": _plain(revisions), "current": _plain(current)}
+
+
+def pending(revisions: Sequence[Revision]) -> Object:
+    """Return ``pending`` (see `revision`), in the order in which they would run."""
+    return {"pending": _plain(revisions)}
+
+
+def drift(value: Drift) -> Object:
+    """Return what `check` found.
+
+    ``differs`` (is there anything), ``differences`` (lines of Alembic operations), ``pending``
+    (see `revision`).
+    """
+    return {"differs": bool(value)} | _object(value)
+
+
+def written(revisions: Sequence[Revision]) -> Object:
+    """Return ``written``: the revisions that were written (see `revision`); maybe none."""
+    return {"written": _plain(revisions)}
 
 
 def error(value: SchemakitError) -> Object:

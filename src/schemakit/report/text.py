@@ -18,6 +18,16 @@ def current(versions: Sequence[str]) -> str:
     return "\n".join(versions) or "base"
 
 
+def pending(revisions: Sequence[Revision]) -> str:
+    """Return a line per revision."""
+    return "\n".join(map(str, revisions)) or "nothing is pending"
+
+
+def written(revisions: Sequence[Revision]) -> str:
+    """Return a line per file."""
+    return "\n".join(f"wrote {revision.path}" for revision in revisions)
+
+
 def revisions(shown: Sequence[Revision], current: Sequence[str] | None) -> str:
     """Return a line per revision of *shown*, in that order.
 

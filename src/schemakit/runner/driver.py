@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
 from . import wire
@@ -53,4 +55,7 @@ def run_simple(connection: Connection, sql: str) -> str:
     Without a portal: inside a transaction the extended protocol leaves one open, whose snapshot
     makes CREATE INDEX CONCURRENTLY of another session wait for ever.
     """
-    return await_only(wire.send_simple(wire.adapted(connection), sql))
+    try:
+        return await_only(wire.send_simple(wire.adapted(connection), sql))
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise DBAPIError(sql, None, error) from error  # as SQLAlchemy raises them

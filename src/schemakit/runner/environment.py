@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import anyio.to_thread
 
 from schemakit.errors import EnvironmentFailed
 from schemakit.sql import Name
 from schemakit.sql import parser as sql_parser
 
-from . import decide
+from . import decide, failure
 from .heal import may_build_concurrently
 from .results import Applied, Command
 
@@ -31,7 +30,7 @@ class Observation:
     def __init__(
         self,
         steps: Callable[[Sequence[str]], list[Any]],
-        before_index: Callable[[Connection, Name], None] | None = None,
+        before_index: Callable[[Connection, Name, str], str] | None = None,
         *,
         metadata: Any = None,
         compare: bool = False,
@@ -65,16 +64,19 @@ class Observation:
         if not self._busy and self.journal is not None:
             self.journal.sent(sql)
 
-    def before(self, connection: Connection, sql: str) -> None:
-        """Clear the way for an index that is built concurrently."""
+    def before(self, connection: Connection, sql: str) -> str:
+        """Clear the way for an index that is built concurrently; return what to send."""
         if self._busy or self._before_index is None or not may_build_concurrently(sql):
-            return
+            return sql
         index = sql_parser.concurrent_index(sql)
-        if index is None or connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            return
+        if (
+            index is None
+            or connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT"
+        ):
+            return sql
         self._busy = True
         try:
-            self._before_index(connection, index)
+            return self._before_index(connection, index, sql)
         finally:
             self._busy = False
 
@@ -121,10 +123,16 @@ async def run(  # noqa: PLR0913 - the parts of a run
         probing: nothing is to be written, and what env.py writes is rolled back.
         purge: empty the version table first.
     """
-    work = await anyio.to_thread.run_sync(_prepared, directory, session, command, reporter, watch)
+    work = await asyncio.to_thread(_prepared, directory, session, command, reporter, watch)
     context = {"dont_mutate": True} if probing else {"purge": purge}
     await session.migrating()
-    await session.connection.run_sync(work, context, keep=not probing)
+    try:
+        await session.connection.run_sync(work, context, keep=not probing)
+    except Exception as error:
+        hidden = failure.unmasked(error)
+        if hidden is error:
+            raise
+        raise hidden from None
     if probing:
         await session.resting()
     journal = watch.journal

@@ -69,8 +69,7 @@ async def _environment(session: Session, directory: Directory) -> Any:
     try:
         return await run(session, directory, "upgrade", Reporter(None), observation, probing=True)
     except Exception as error:
-        explained = failure.explained(error, observation, (), (), external=session.external)
-        raise explained from failure.cause_of(error)
+        failure.reraise(error, observation, external=session.external)
 
 
 async def current(target: Target, *, migrations: Source = None) -> tuple[str, ...]:
@@ -193,8 +192,7 @@ async def check(
                 view.session, view.directory, "upgrade", reporter, observation, probing=True
             )
         except Exception as error:
-            explained = failure.explained(error, observation, (), (), external=False)
-            raise explained from failure.cause_of(error)
+            failure.reraise(error, observation, external=False)
         return Drift(tuple(observation.differences), waiting)
 
 

@@ -6,8 +6,7 @@ import configparser
 import importlib.util
 import os
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ from schemakit.errors import ConfigurationError, MigrationsNotFound
 from .settings import Migrations
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from alembic.config import Config
 
 Source = Any  # str | Path | Migrations | alembic.config.Config | None; Config is not imported here
@@ -70,6 +71,7 @@ def locate(source: Source, *, cwd: Path | None = None) -> Located:
     options = source if isinstance(source, Migrations) else Migrations()
     if isinstance(source, Migrations):
         source = options.location
+        options = replace(options, version_locations=_absolute(options.version_locations, cwd))
     if source is None:
         return _searched(cwd, options)
     if isinstance(source, str | os.PathLike):
@@ -84,19 +86,21 @@ def locate(source: Source, *, cwd: Path | None = None) -> Located:
     raise ConfigurationError(detail, remedy=remedy)
 
 
-def _configured(config: Any, cwd: Path, options: Migrations) -> Located:
+def _configured(config: Config, cwd: Path, options: Migrations) -> Located:
     location = config.get_alembic_option("script_location")
     if not location:
         raise MigrationsNotFound("The Config that was given has no script_location.")
-    ini, toml = config.config_file_name, config.toml_file_name
-    return Located(
-        _folder(location, cwd),
-        Path(ini).absolute() if ini and Path(ini).exists() else None,
-        Path(toml).absolute() if toml and Path(toml).exists() else None,
-        config.config_ini_section,
-        options,
-        config,
-    )
+    names = (config.config_file_name, config.toml_file_name)
+    ini, toml = (cwd / name if name and (cwd / name).exists() else None for name in names)
+    # Alembic resolves from the working directory; whoever wrote the file stood beside it.
+    beside = (ini or toml or cwd / "x").parent
+    named = _resolve(location, beside)
+    base = beside if named is not None and named.is_dir() else cwd
+    return Located(_folder(location, base), ini, toml, config.config_ini_section, options, config)
+
+
+def _absolute(paths: Iterable[str | Path], cwd: Path) -> tuple[str, ...]:
+    return tuple(str(path) if _is_resource(path, cwd) else str(cwd / path) for path in paths)
 
 
 def _folder(location: str | Path, cwd: Path) -> Path:
@@ -112,12 +116,17 @@ def _folder(location: str | Path, cwd: Path) -> Path:
     return folder
 
 
+def _is_resource(location: str | Path, base: Path) -> bool:
+    """Whether *location* means ``package:folder``: not if there is a folder of that name."""
+    return (
+        ":" in str(location) and not (base / location).exists() and not Path(location).is_absolute()
+    )
+
+
 def _resolve(location: str | Path, base: Path) -> Path | None:
-    path = base / location
-    text = str(location)
-    if path.exists() or ":" not in text or Path(text).is_absolute():
-        return path.absolute()
-    package, _, inside = text.partition(":")
+    if not _is_resource(location, base):
+        return (base / location).absolute()
+    package, _, inside = str(location).partition(":")
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
@@ -133,8 +142,10 @@ def _searched(cwd: Path, options: Migrations) -> Located:
     section = options.ini_section
     toml = cwd / _TOML
     tools = _tools(toml)
-    own = tools.get("schemakit", {}).get("migrations")
+    own = _table(tools, "schemakit").get("migrations")
     if own:
+        if not isinstance(own, str):
+            raise ConfigurationError(f"migrations = {own!r} in {toml} is no text.")
         folder = _folder(own, cwd)
         return Located(folder, *_adopted(folder, section), options)
     ini = cwd / _INI
@@ -153,8 +164,8 @@ def _searched(cwd: Path, options: Migrations) -> Located:
 
 
 def _adopted(folder: Path, section: str) -> tuple[Path | None, Path | None, str]:
-    """Return the ini and pyproject above *folder* that name it, and the section that does."""
-    for directory in list(folder.parents)[:_LEVELS]:
+    """Return the ini and pyproject in or above *folder* that name it, and the section that does."""
+    for directory in (folder, *list(folder.parents)[:_LEVELS]):
         ini, toml = directory / _INI, directory / _TOML
         named = next((s for s in _sections(ini, section) if _names(ini, s, folder)), None)
         location = _toml_location(_tools(toml), directory)
@@ -188,7 +199,7 @@ def _parser(ini: Path) -> configparser.ConfigParser | None:
     parser = configparser.ConfigParser({"here": ini.absolute().parent.as_posix()})
     try:
         parser.read(ini, encoding="utf-8")
-    except configparser.Error as error:
+    except (configparser.Error, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{ini} cannot be read: {error}") from error
     return parser
 
@@ -208,14 +219,18 @@ def _tools(toml: Path) -> dict[str, Any]:
         return {}
     try:
         with toml.open("rb") as file:
-            tools = tomllib.load(file).get("tool", {})
-    except tomllib.TOMLDecodeError as error:
+            return _table(tomllib.load(file), "tool")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{toml} cannot be read: {error}") from error
-    return tools if isinstance(tools, dict) else {}
+
+
+def _table(parent: dict[str, Any], name: str) -> dict[str, Any]:
+    child = parent.get(name)
+    return child if isinstance(child, dict) else {}
 
 
 def _toml_location(tools: dict[str, Any], here: Path) -> str | None:
-    location = tools.get("alembic", {}).get("script_location")
+    location = _table(tools, "alembic").get("script_location")
     if not isinstance(location, str):
         return None
     return location.replace("%(here)s", here.absolute().as_posix())

@@ -28,6 +28,8 @@ from .results import Command, Event
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from schemakit.catalog.model import LockHolder
+
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 #: Seconds between two reports to whoever listens.
@@ -41,6 +43,19 @@ def lock_key(name: str = "") -> int:
     """
     digest = blake2b(f"schemakit/{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What came of asking for the lock.
+
+    Attributes:
+        held: whether it was had; if not, there was nothing left to do.
+        waited: seconds spent waiting; 0 if it was free.
+    """
+
+    held: bool
+    waited: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,7 @@ class Lock:
         settled: Callable[[Connection], bool] | None = None,
         *,
         clock: Callable[[], float] = monotonic,
-    ) -> Flow[bool]:
+    ) -> Flow[Grant]:
         """A flow that takes the lock.
 
         Args:
@@ -72,43 +87,52 @@ class Lock:
             clock: seconds, monotonic.
 
         Returns:
-            True with the lock; False without it, where *settled* said yes.
+            With the lock, or without it where *settled* said yes.
 
         Raises:
             LockTimeout: another process still holds it after `wait` seconds.
         """
-        began = clock()
+        began, waited, pause = clock(), 0.0, _FIRST_PAUSE
         reported = -_REPORT_EVERY
-        pause = _FIRST_PAUSE
         while True:
             if (yield Run(self._try())) == "SELECT 1":
-                return True
+                return Grant(held=True, waited=waited)
             if settled is not None and (yield Fetch(settled)):
-                return False
+                return Grant(held=False, waited=waited)
             waited = clock() - began
-            if waited - reported >= _REPORT_EVERY or waited >= self.wait:
-                holders = yield Fetch(partial(read.lock_holders, key=self.key))
-                if waited >= self.wait:
-                    raise LockTimeout(_waited(waited, holders), holders=holders)
+            if waited >= self.wait or waited - reported >= _REPORT_EVERY:
+                yield Notify(self._report(command, waited, (yield self._holders())))
                 reported = waited
-                message = _waited(waited, holders)
-                yield Notify(
-                    Event("waiting_for_lock", command, None, 0, 0, waited, holders, message)
-                )
+            if self.transactional:
+                yield Run(
+                    "SELECT 1"
+                )  # takes the place of the portal whose snapshot others wait for
             yield Sleep(min(pause * random.uniform(0.5, 1.5), max(self.wait - waited, 0.01)))  # noqa: S311 - jitter
+            waited = clock() - began
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
+    def _holders(self) -> Fetch:
+        return Fetch(partial(read.lock_holders, key=self.key))
+
+    def _report(self, command: Command, waited: float, holders: tuple[LockHolder, ...]) -> Event:
+        who = "; ".join(map(str, holders)) or "somebody who has just let go"
+        message = f"Waited {waited:.1f} s for the migration lock, held by {who}"
+        if waited >= self.wait:
+            raise LockTimeout(message, holders=holders)
+        return Event("waiting_for_lock", command, None, 0, 0, waited, holders, message)
+
     def release(self) -> Flow[None]:
-        """A flow that gives the lock back; in a transaction it ends with that."""
+        """A flow that gives the lock back, if it is held; in a transaction it ends with that."""
         if not self.transactional:
-            yield Run(f"SELECT pg_catalog.pg_advisory_unlock({self.key})")
+            # Asked first: an unlock of what is not held is a WARNING in the server's log.
+            yield Run(
+                f"SELECT pg_catalog.pg_advisory_unlock({self.key}) WHERE EXISTS ("
+                "SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
+                f"AND classid = {self.key >> 32} AND objid = {self.key & 0xFFFFFFFF} "
+                "AND pid = pg_catalog.pg_backend_pid())"
+            )
 
     def _try(self) -> str:
         # The answer is read from the status tag: SELECT 1 is a row, so the lock was had.
         function = "pg_try_advisory_xact_lock" if self.transactional else "pg_try_advisory_lock"
         return f"SELECT 1 WHERE pg_catalog.{function}({self.key})"
-
-
-def _waited(seconds: float, holders: tuple[object, ...]) -> str:
-    who = "; ".join(map(str, holders)) or "somebody who has just let go"
-    return f"Waited {seconds:.1f} s for the migration lock, held by {who}"

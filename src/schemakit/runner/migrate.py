@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio
-import anyio.to_thread
 from sqlalchemy.exc import DBAPIError
 
 from schemakit.catalog import read
 from schemakit.catalog.version_table import stored_versions
-from schemakit.errors import DatabaseAhead, NotCommitted, UnsupportedServer
+from schemakit.errors import DatabaseAhead, LockTimeout, UnsupportedServer
 
 from . import decide, failure
 from .directory import Directory
 from .driver import drive
-from .environment import EnvironmentRun, Observation, run
-from .heal import clear_the_way
+from .environment import Observation, run
+from .flow import Flow
 from .locate import Source
+from .locked import Locked, Steps
 from .locks import Lock, lock_key
 from .reporter import OnEvent, Reporter
-from .results import Applied, Command, Event, Result, heads_text
+from .results import Command, Event, Result, heads_text
 from .settings import Settings
-from .target import TIDY_SECONDS, Session, Target, opened
+from .shelter import sheltered
+from .target import Session, Target, opened
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from schemakit.sql import Name
 
     from ._alembic.scripts import Scripts
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +55,21 @@ async def execute(target: Target, order: Order, on_event: OnEvent | None = None)
     Raises:
         SchemakitError: see `schemakit.errors`.
     """
-    reporter = Reporter(on_event)
+    return await sheltered(partial(_execute, target, order, Reporter(on_event)))
+
+
+async def _execute(target: Target, order: Order, reporter: Reporter) -> Result:
     began = monotonic()
     try:
         await reporter.tell(Event("started", order.command, message=_started(order)))
         directory = await Directory.find(order.migrations, order.settings)
         async with opened(target) as session:
             result = await _Run(order, directory, session, reporter, began).result()
+        finished = Event("finished", order.command, seconds=result.duration, message=str(result))
+        await reporter.tell(finished)
     except BaseException as error:
         reporter.close(error)
         raise
-    await reporter.tell(Event("finished", order.command, seconds=result.duration, message=str(result)))
-    reporter.close()
     return result
 
 
@@ -79,6 +85,13 @@ class _Run:
     reporter: Reporter
     began: float
     waited: float = 0.0
+    ahead: tuple[str, ...] = ()
+
+    @property
+    def _table(self) -> Name | None:
+        """The version table, where it is known without running env.py."""
+        recorded = self.directory.recorded
+        return recorded.table if recorded else None
 
     async def result(self) -> Result:
         """Take the cheapest way that is right: at head one SELECT, else the whole road."""
@@ -109,55 +122,85 @@ class _Run:
             return await self.session.connection.run_sync(stored_versions, table)
         if self.session.external:
             return None  # env.py could fail and with it the caller's transaction
+        watch = Observation(lambda _: [])
         try:
             probe = await run(
-                self.session,
-                self.directory,
-                self.order.command,
-                self.reporter,
-                Observation(lambda _: []),
-                probing=True,
+                self.session, self.directory, self.order.command, self.reporter, watch, probing=True
             )
         except DBAPIError:
             # Another process may be creating what env.py looks for: the lock will sort that out.
             await self.session.resting()
             return None
+        except Exception as error:  # noqa: BLE001 - env.py is anybody's code
+            failure.reraise(error, watch, external=False)
         self.directory.remember(probe.table)
-        return probe.heads
+        # Of several version tables (a loop over tenants) the first says nothing of the others.
+        return probe.heads if probe.single else None
 
-    def _nothing_done(self, versions: tuple[str, ...], ahead: tuple[str, ...] = ()) -> Result:
+    def _nothing_done(self, versions: tuple[str, ...]) -> Result:
+        return self._result(heads_before=versions, heads_after=versions)
+
+    def _result(self, **found: Any) -> Result:  # noqa: ANN401 - the fields of Result
+        duration = monotonic() - self.began
         return Result(
-            self.order.command,
-            heads_before=versions,
-            heads_after=versions,
-            waited=self.waited,
-            duration=monotonic() - self.began,
-            ahead=ahead,
+            self.order.command, waited=self.waited, duration=duration, ahead=self.ahead, **found
         )
 
     # -- behind -----------------------------------------------------------------------------------
 
     async def _migrate(self) -> Result:
         await self._check_server()
-        url = self.session.connection.engine.url
-        scripts = await self.directory.load(url)
+        scripts = await self.directory.load(self.session.connection.engine.url)
+        if self.order.command == "upgrade":
+            scripts.refuse_ambiguous(self.order.revision)
         versions = await self._unlocked_look(scripts)
         if versions is not None:
-            return self._nothing_done(versions, self._unknown(scripts, versions))
-        lock = Lock(
-            lock_key(self.order.settings.lock_name),
-            self.order.settings.lock_wait,
-            transactional=self.session.external,
-        )
-        asked = monotonic()
+            return self._nothing_done(versions)
+        settings = self.order.settings
+        key = lock_key(settings.lock_name)
+        lock = Lock(key, settings.lock_wait, transactional=self.session.external)
+        # From here on it may hold the lock: if it cannot be tidied up, it is no use to the pool.
+        self.session.spent = True
         try:
-            held = await self._drive(lock.acquire(self.order.command, self._other_did_it(scripts)))
-            self.waited = _noticeable(monotonic() - asked)
-            if not held:
-                return self._nothing_done(scripts.effective_heads)
-            return await self._locked(scripts)
+            grant = await self._drive(lock.acquire(self.order.command, self._other_did_it(scripts)))
+            self.waited = grant.waited
+            if grant.held:
+                return await self._locked(scripts)
+            self.session.spent = False
+            return self._nothing_done(await self._versions(self._table) or ())
+        except LockTimeout:
+            self.session.spent = False
+            raise
         finally:
             await self._unlock(lock)
+
+    async def _locked(self, scripts: Scripts) -> Result:
+        locked = Locked(
+            self.order.command,
+            self.session,
+            self.directory,
+            self.reporter,
+            self._steps(scripts),
+            purge=self.order.purge,
+        )
+        done = await locked.migrate()
+        return self._result(
+            applied=done.applied,
+            heads_before=done.heads_before,
+            heads_after=done.heads_after,
+            committed=not self.session.external,
+        )
+
+    async def _unlock(self, lock: Lock) -> None:
+        async def unlocked() -> None:
+            await self.session.resting()
+            await self._drive(lock.release())
+
+        if self.session.alive and not self.session.external:
+            await self.session.tidied(unlocked)
+
+    async def _drive(self, flow: Flow[_T]) -> _T:
+        return await self.session.connection.run_sync(drive, flow, self.reporter)
 
     async def _check_server(self) -> None:
         server = await self.session.connection.run_sync(read.server)
@@ -168,8 +211,7 @@ class _Run:
         """Return the versions if there is nothing to do that would take the lock."""
         if self.order.command != "upgrade":
             return None
-        recorded = self.directory.recorded
-        versions = await self._versions(recorded.table if recorded else None)
+        versions = await self._versions(self._table)
         if versions is None:
             return None
         if decide.is_settled(self.order.revision, versions, scripts.effective_heads):
@@ -184,14 +226,14 @@ class _Run:
         detail = f"It holds {heads_text(unknown)}; the heads here are {heads_text(scripts.heads)}."
         if self.order.command != "upgrade" or self.order.settings.on_ahead == "error":
             raise DatabaseAhead(detail)
-        if self.order.settings.on_ahead == "warn":
+        if self.order.settings.on_ahead == "warn" and unknown != self.ahead:
             self.reporter.warn(f"The database is ahead of this code. {detail}")
+        self.ahead = unknown
         return unknown
 
     def _other_did_it(self, scripts: Scripts) -> Callable[[Connection], bool] | None:
         """While waiting: has the holder brought the database where this run wants it?"""
-        recorded = self.directory.recorded
-        table = recorded.table if recorded else None
+        table = self._table
         if self.order.command != "upgrade" or table is None:
             return None
         effective = scripts.effective_heads
@@ -203,23 +245,7 @@ class _Run:
 
         return settled
 
-    async def _locked(self, scripts: Scripts) -> Result:
-        self.session.spent = True
-        observation = Observation(self._steps(scripts), self._before_statement)
-        try:
-            done = await run(
-                self.session,
-                self.directory,
-                self.order.command,
-                self.reporter,
-                observation,
-                purge=self.order.purge,
-            )
-        except BaseException as error:
-            raise await self._failed(error, observation) from failure.cause_of(error)
-        return await self._finished(done)
-
-    def _steps(self, scripts: Scripts) -> Callable[[Sequence[str]], list[Any]]:
+    def _steps(self, scripts: Scripts) -> Steps:
         order = self.order
 
         def steps(heads: Sequence[str]) -> list[Any]:
@@ -232,68 +258,3 @@ class _Run:
             return scripts.stamp_steps(order.revision.split(), heads)
 
         return steps
-
-    def _before_statement(self, connection: Connection, index: Name) -> None:
-        drive(connection, clear_the_way(index, self.order.command), self.reporter)
-
-    async def _finished(self, done: EnvironmentRun) -> Result:
-        after = done.heads
-        if done.table is not None or done.single:
-            after = await self._heads_after(done)
-            expected = done.expected
-            if expected is not None and frozenset(after) != expected:
-                detail = f"It is at {heads_text(after)}, not at {heads_text(tuple(sorted(expected)))}."
-                raise NotCommitted(detail)
-        self.directory.remember(done.table)
-        return Result(
-            self.order.command,
-            applied=done.applied,
-            heads_before=done.heads,
-            heads_after=after,
-            waited=self.waited,
-            duration=monotonic() - self.began,
-            committed=not self.session.external,
-        )
-
-    async def _heads_after(self, done: EnvironmentRun) -> tuple[str, ...]:
-        if not self.session.external:
-            await self.session.resting()
-        return await self.session.connection.run_sync(stored_versions, done.version_table)
-
-    # -- when it fails ----------------------------------------------------------------------------
-
-    async def _failed(self, error: BaseException, observation: Observation) -> BaseException:
-        """Return what to raise for *error*, with what the server has kept of the run."""
-        cancelled = failure.cancellation(error, observation.failure)
-        if cancelled is not None:
-            return cancelled
-        kept: tuple[Applied, ...] = ()
-        heads: tuple[str, ...] = ()
-        if not self.session.external and self.session.alive:
-            with anyio.move_on_after(TIDY_SECONDS, shield=True):
-                await self.session.resting()
-                if observation.version_table is not None:
-                    heads = await self.session.connection.run_sync(
-                        stored_versions, observation.version_table
-                    )
-                    steps = decide.committed(observation.steps, heads)
-                    kept = tuple(step.applied for step in steps)
-        return failure.explained(error, observation, kept, heads, external=self.session.external)
-
-    async def _unlock(self, lock: Lock) -> None:
-        if self.session.external or not self.session.alive:
-            return
-        with anyio.move_on_after(TIDY_SECONDS, shield=True):
-            try:
-                await self.session.resting()
-                await self._drive(lock.release())
-            except (DBAPIError, OSError):
-                await self.session.connection.invalidate()  # with the session goes its lock
-
-    async def _drive(self, flow: Any) -> Any:
-        return await self.session.connection.run_sync(drive, flow, self.reporter)
-
-
-def _noticeable(seconds: float) -> float:
-    # The lock is asked for even when nobody holds it: that is no waiting.
-    return seconds if seconds > 0.05 else 0.0  # noqa: PLR2004 - the first pause between two tries

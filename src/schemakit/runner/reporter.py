@@ -15,6 +15,8 @@ from .results import Event
 OnEvent = Callable[[Event], Awaitable[None] | None]
 
 _log = logging.getLogger("schemakit")
+# Else Python would print warnings to stderr where the application configures no logging.
+_log.addHandler(logging.NullHandler())
 _LEVELS = {
     "waiting_for_lock": logging.WARNING,
     "retrying": logging.WARNING,
@@ -79,5 +81,7 @@ class Reporter:
         for span in reversed(list(self._spans.values())):
             if error is not None:
                 span.set_attribute("error.type", type(error).__name__)
+                trace: Any = sys.modules["opentelemetry.trace"]
+                span.set_status(trace.StatusCode.ERROR)
             span.end()
         self._spans.clear()

@@ -104,7 +104,9 @@ class Result:
         lines = [str(applied) for applied in self.applied]
         if self.ahead:
             unknown = ", ".join(self.ahead)
-            lines.append(f"nothing to {self.command}: the database is ahead of this code ({unknown})")
+            lines.append(
+                f"nothing to {self.command}: the database is ahead of this code ({unknown})"
+            )
         elif not self:
             lines.append(f"nothing to {self.command}: already at {heads_text(self.heads_after)}")
         else:

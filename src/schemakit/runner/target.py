@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import anyio
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemakit.errors import UnsupportedTarget
+from schemakit.errors import TransactionRefused, UnsupportedTarget
 
 from . import wire
 
@@ -61,8 +61,24 @@ class Session:
 
     @property
     def alive(self) -> bool:
-        """Whether it can still be used."""
+        """Whether its connection is still the one that it began with."""
         return not (self.connection.closed or self.connection.invalidated)
+
+    async def tidied(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Await *work* for at most TIDY_SECONDS; if that fails, the connection is given up.
+
+        With it the server gives up what it held for it: the transaction and the lock.
+        """
+        try:
+            with anyio.fail_after(TIDY_SECONDS, shield=True):
+                await work()
+        except Exception:  # noqa: BLE001 - it must not hide what is being tidied up after
+            await self.given_up()
+
+    async def given_up(self) -> None:
+        """Close the connection below; a next use of it opens a new one."""
+        with suppress(Exception), anyio.move_on_after(TIDY_SECONDS, shield=True):
+            await self.connection.invalidate()
 
 
 @asynccontextmanager
@@ -74,11 +90,11 @@ async def opened(target: Target) -> AsyncIterator[Session]:
 
     Raises:
         UnsupportedTarget: *target* is not of SQLAlchemy's asyncio API on asyncpg.
+        TransactionRefused: *target* is in autocommit, in a transaction begun by hand.
     """
     _check(target)
     if isinstance(target, AsyncConnection):
-        session = Session(target, owned=False, external=target.in_transaction())
-        async with _lent(session):
+        async with _lent(target) as session:
             yield session
         return
     async with target.connect() as connection:
@@ -88,26 +104,40 @@ async def opened(target: Target) -> AsyncIterator[Session]:
         try:
             yield session
         finally:
-            if session.spent and session.alive:
-                with anyio.move_on_after(TIDY_SECONDS, shield=True):
-                    await connection.invalidate()
+            if session.spent:
+                await session.given_up()
 
 
 @asynccontextmanager
-async def _lent(session: Session) -> AsyncIterator[None]:
-    if session.external:
-        yield
-        return
-    level = isolation_level(session.sync)
+async def _lent(connection: AsyncConnection) -> AsyncIterator[Session]:
+    """Yield a `Session` on the caller's *connection*, and leave that as it was."""
+    level = await connection.run_sync(isolation_level)  # reconnects, if it was invalidated
+    session = Session(connection, owned=False, external=_external(connection, level))
     session.level = _transactional(level)
-    await session.connection.execution_options(isolation_level="AUTOCOMMIT")
+    options = wire.execution_options(session.sync)
+
+    async def restored() -> None:
+        await connection.rollback()
+        await connection.execution_options(isolation_level=level)
+
     try:
-        yield
+        await session.resting()
+        yield session
     finally:
-        if session.alive:
-            with anyio.move_on_after(TIDY_SECONDS, shield=True):
-                await session.connection.rollback()
-                await session.connection.execution_options(isolation_level=level)
+        if not session.external:
+            await session.tidied(restored)
+        wire.restore(session.sync, options)
+
+
+def _external(connection: AsyncConnection, level: str) -> bool:
+    """Whether a transaction of the caller is open; in autocommit SQLAlchemy only says so."""
+    if level != "AUTOCOMMIT":
+        return connection.in_transaction()
+    sync = connection.sync_connection
+    reason = wire.autocommit_in_transaction(sync) if sync is not None else ""
+    if reason:
+        raise TransactionRefused(f"The connection is in AUTOCOMMIT, and {reason}.")
+    return False
 
 
 def _transactional(level: str) -> str:
@@ -130,12 +160,12 @@ def _check(target: object) -> None:
     if not isinstance(target, AsyncEngine | AsyncConnection):
         detail = f"{type(target).__module__}.{type(target).__qualname__} is neither."
         raise UnsupportedTarget(detail)
+    if isinstance(target, AsyncConnection):
+        _check_started(target)
     dialect = target.dialect
     if dialect.name != "postgresql" or dialect.driver != "asyncpg":
         detail = f"This one speaks {dialect.name} through {dialect.driver}."
         raise UnsupportedTarget(detail)
-    if isinstance(target, AsyncConnection):
-        _check_started(target)
 
 
 def _check_started(connection: AsyncConnection) -> None:
@@ -143,6 +173,9 @@ def _check_started(connection: AsyncConnection) -> None:
         usable = not connection.closed
     except InvalidRequestError:
         usable = False
+    if usable and connection.invalidated and connection.in_transaction():
+        detail = "The connection was lost in the middle of a transaction."
+        raise UnsupportedTarget(detail, remedy="roll back first: `await connection.rollback()`.")
     if not usable:
         detail = "The connection is not open."
         raise UnsupportedTarget(

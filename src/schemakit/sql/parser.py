@@ -41,3 +41,28 @@ def concurrent_index(sql: str) -> Name | None:
             if index.concurrent and index.idxname:
                 return Name(index.idxname, index.relation.schemaname or None)
     return None
+
+
+def same_index(sql: str, definition: str) -> bool:
+    """Whether *sql* builds the index that the server describes as *definition*.
+
+    Compared as the grammar sees them: the server writes ``USING btree`` and the schema out. It
+    also writes casts out, so of two equal indexes on expressions it may say no.
+    """
+    import postgast  # noqa: PLC0415 - loaded when something must be parsed, not before
+
+    try:
+        return _bare_index(sql) == _bare_index(definition)
+    except postgast.PgQueryError:
+        return False
+
+
+def _bare_index(sql: str) -> str:
+    import postgast  # noqa: PLC0415 - the same
+
+    tree = postgast.parse(sql)
+    for raw in tree.stmts:
+        index = raw.stmt.index_stmt
+        index.concurrent = index.if_not_exists = False
+        index.relation.schemaname = ""
+    return str(postgast.deparse(tree))

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 
-#: A quoted or dollar-quoted literal, closed or cut off: ``pg_stat_activity`` cuts queries at
-#: ``track_activity_query_size``, so what is read there can seldom be parsed.
-_LITERAL = re.compile(
-    r"""
-    (?P<identifier>"(?:[^"]|"")*"?)
-  | [eE]'(?:[^'\\]|\\.|'')*(?:'|$)
-  | (?:[bBxXnN]|[uU]&)?'(?:[^']|'')*(?:'|$)
-  | (?P<tag>\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$).*?(?:(?P=tag)|$)
-  | (?P<word>[A-Za-z_\u0080-\uffff$][\w\u0080-\uffff$]*)
-  | \d[\d_.]*(?:[eE][+-]?\d+)?
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+from .lexer import tokens
+
+_VALUES = frozenset(("escaped", "literal", "body", "number"))
 
 
 def without_literals(sql: str, *, limit: int = 300) -> str:
     """Return *sql* on one line with every literal as ``?``, at most *limit* characters long.
 
-    Works on text that is cut off or wrong, on purpose: a statement that failed is often no SQL.
+    Comments are left out: they may hold anything. Works on text that is cut off or wrong, on
+    purpose: ``pg_stat_activity`` cuts queries at ``track_activity_query_size``, and a statement
+    that failed is often no SQL.
     """
-    masked = _LITERAL.sub(_mask, sql)
-    line = " ".join(masked.split())
+    line = " ".join("".join(_masked(sql)).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def _mask(match: re.Match[str]) -> str:
-    return match.group() if match["identifier"] or match["word"] else "?"
+def _masked(sql: str) -> Iterator[str]:
+    for kind, text in tokens(sql):
+        if kind == "literal" and "\\'" in text:
+            # Where it ends depends on standard_conforming_strings: nothing after it is safe.
+            yield "?…"
+            return
+        yield " " if kind == "comment" else "?" if kind in _VALUES else text

@@ -1,4 +1,4 @@
-"""What the first word of a statement tells, without a parser.
+"""What the words of a statement tell, without a parser.
 
 Loading the parser costs some 40 ms and its grammar is one version's; the first keyword decides
 nearly every question that the runner has about a statement, and it is the same in all of them.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-_BLANK = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|;|\()+", re.DOTALL)
-_WORD = re.compile(r"[A-Za-z_]+")
+from .lexer import code, tokens
 
 #: Statements whose answer may be rows. Everything else only has a status tag.
 _ROWS = frozenset(
@@ -20,13 +19,23 @@ _ROWS_IF_RETURNING = frozenset("insert update delete merge".split())
 #: Statements that the server plans, and so may hold bind parameters (src/backend/parser/analyze.c).
 _PLANNED = frozenset("select with values table insert update delete merge explain".split())
 _ENDS_TRANSACTION = frozenset("commit end rollback abort".split())
+_BEFORE_KEYWORD = frozenset(("space", "comment"))
+_COPY = re.compile(r"(?:\A|;)\s*copy\b[^;]*\b(?:from|to)\s+std(?:in|out)\b", re.IGNORECASE)
 
 
 def leading_keyword(sql: str) -> str:
     """Return the first keyword of *sql* in lower case, past comments; ``""`` if there is none."""
-    blank = _BLANK.match(sql)
-    word = _WORD.match(sql, blank.end() if blank else 0)
-    return word.group().lower() if word else ""
+    for kind, text in tokens(sql):
+        if kind == "word":
+            return text.lower()
+        if kind not in _BEFORE_KEYWORD and text not in (";", "("):
+            return ""
+    return ""
+
+
+def is_empty(sql: str) -> bool:
+    """Whether *sql* holds no statement, only comments and semicolons."""
+    return all(kind in _BEFORE_KEYWORD or text == ";" for kind, text in tokens(sql))
 
 
 def returns_rows(sql: str) -> bool:
@@ -44,6 +53,15 @@ def takes_parameters(sql: str) -> bool:
 
 def ends_transaction(sql: str) -> bool:
     """Whether *sql* is COMMIT or ROLLBACK as text (``ROLLBACK TO`` a savepoint is not)."""
-    if leading_keyword(sql) not in _ENDS_TRANSACTION:
+    keyword = leading_keyword(sql)
+    if keyword == "prepare":
+        return re.match(r"[\s;(]*prepare\s+transaction\b", code(sql), re.IGNORECASE) is not None
+    if keyword not in _ENDS_TRANSACTION:
         return False
-    return re.search(r"\bto\b|\bprepared\b", sql, re.IGNORECASE) is None
+    return re.search(r"\bto\b|\bprepared\b", code(sql), re.IGNORECASE) is None
+
+
+def copies(sql: str) -> bool:
+    """Whether *sql* is a COPY FROM STDIN or TO STDOUT, or has one among its statements."""
+    lowered = sql.lower()
+    return "copy" in lowered and "std" in lowered and _COPY.search(code(sql)) is not None

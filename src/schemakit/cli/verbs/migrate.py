@@ -78,4 +78,32 @@ async def downgrade(call: Call, revision: str) -> ExitCode:
     return ExitCode.DONE
 
 
+@verb
+@click.argument("revisions", nargs=-1, required=True, metavar="REVISION...")
+@click.option("--purge", is_flag=True, help="Empty the version table first, whatever it holds.")
+@options.lock_wait
+async def stamp(call: Call, revisions: tuple[str, ...], purge: bool) -> ExitCode:  # noqa: FBT001 - click calls it by name
+    """Write down that the database is at REVISION, and run nothing.
+
+    For a database whose tables are there already: head, several ids if the history has branches,
+    or base for none.
+
+    \b
+    Example:
+      schemakit stamp head
+    """  # noqa: D301 - as above
+    async with call.engine() as engine:
+        with call.watching() as on_event:
+            result = await schemakit.stamp(
+                engine,
+                revisions,
+                purge=purge,
+                migrations=call.migrations,
+                settings=call.settings,
+                on_event=on_event,
+            )
+    call.output.show(str(result), json.result(result))
+    return ExitCode.DONE
+
+
 downgrade.ignore_unknown_options = True  # for the -1, see `_step_back`

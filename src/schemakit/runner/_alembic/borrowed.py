@@ -5,15 +5,18 @@ share all state with the caller's, and on which opening, closing and disposing d
 it does opens a second engine, and nothing it closes is taken from the caller.
 """
 
+# ruff: noqa: ANN401 - the signatures are those of SQLAlchemy, Alembic and Python
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, Engine
 
 from schemakit.errors import EnvironmentRefused, TransactionRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class BorrowedConnection(Connection):
@@ -47,11 +50,19 @@ class BorrowedConnection(Connection):
             return super().begin()
         return DeferredTransaction(self)
 
+    def _autobegin(self) -> None:  # SQLAlchemy's own: the first statement begins, and at once
+        with managed(self):
+            super()._autobegin()
+
     def get_transaction(self) -> Any:
         """Return the transaction; the caller's in a form that cannot end it."""
         if self.__dict__["_schemakit_external"] and self.in_transaction():
             return DeferredTransaction(self)
         return super().get_transaction()
+
+    def still_in(self, transaction: object) -> bool:
+        """Whether *transaction* is the open one."""
+        return super().get_transaction() is transaction
 
     def execution_options(self, **options: Any) -> BorrowedConnection:
         """Set *options*; the isolation level of the caller's transaction is the caller's."""
@@ -95,7 +106,7 @@ class DeferredTransaction:
 
     close = rollback
 
-    def __enter__(self) -> DeferredTransaction:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:

@@ -1,16 +1,22 @@
 """Build the Alembic ``Config`` that env.py sees."""
 
+# ruff: noqa: ANN401 - the signatures are those of SQLAlchemy, Alembic and Python
 from __future__ import annotations
 
+import configparser
 from argparse import Namespace
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alembic.config import Config
 from sqlalchemy import URL
 
-from schemakit.runner.locate import Located
+from schemakit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from schemakit.runner.locate import Located
 
 #: An ini for directories that have none: some env.py files demand a path, or read the section.
 STAND_IN_INI = Path(__file__).with_name("stand-in.ini")
@@ -33,18 +39,27 @@ def build_config(located: Located, url: URL | None = None, **attributes: Any) ->
         toml_file=str(located.toml) if located.toml else None,
         ini_section=located.section,
         cmd_opts=_command_options(located),
-        **_given_streams(given),
+        **_given_arguments(given),
     )
     if given is not None:
         _copy_options(given, config)
     _anchor_paths(config, located)
-    if not config.get_main_option("sqlalchemy.url"):
+    # Raw: a percent sign that is not doubled is env.py's matter, if it reads that option at all.
+    if not config.file_config.get(located.section, "sqlalchemy.url", raw=True, fallback=None):
         shown = (url or STAND_IN_URL).render_as_string(hide_password=True)
         config.set_main_option("sqlalchemy.url", _escaped(shown))
     config.attributes.update(given.attributes if given is not None else {})
     config.attributes.update(located.options.attributes)
     config.attributes.update(attributes)
     return config
+
+
+def url_shown(config: Config) -> str:
+    """Return the ``sqlalchemy.url`` that env.py sees; a stand-in for one that cannot be read."""
+    try:
+        return config.get_main_option("sqlalchemy.url") or str(STAND_IN_URL)
+    except configparser.InterpolationError:
+        return str(STAND_IN_URL)
 
 
 def _command_options(located: Located) -> Namespace:
@@ -55,31 +70,36 @@ def _command_options(located: Located) -> Namespace:
     return options
 
 
-def _given_streams(given: Config | None) -> dict[str, Any]:
+def _given_arguments(given: Config | None) -> dict[str, Any]:
     if given is None:
         return {}
-    return {"stdout": given.stdout, "output_buffer": given.output_buffer}
+    values = {name: value for name, value in given.config_args.items() if name != "here"}
+    streams = {"stdout": given.stdout, "output_buffer": given.output_buffer}
+    return {"config_args": values, **streams}
 
 
 def _copy_options(given: Config, config: Config) -> None:
-    # What the caller has set on its Config, beyond what the file says.
-    section = given.config_ini_section
-    if given.file_config.has_section(section):
+    """Copy what the caller has set on its Config, beyond what the file says."""
+    for section in given.file_config.sections():
         for name, value in given.file_config.items(section, raw=True):
-            if name != "here":
-                config.set_main_option(name, value)
+            if name not in given.config_args:  # these come with every section, and "here" is one
+                config.set_section_option(section, name, value)
 
 
 def _anchor_paths(config: Config, located: Located) -> None:
     """Make every path absolute, so that the process may stand in any directory."""
     config.set_main_option("script_location", _escaped(str(located.folder)))
-    base = (located.ini or located.toml or located.folder / "x").parent
+    file = located.ini or located.toml
+    base = file.parent if file else Path.cwd()
     # Both are read before either is set: they share one separator.
-    paths = {
-        "version_locations": located.options.version_locations
-        or config.get_version_locations_list(),
-        "prepend_sys_path": config.get_prepend_sys_paths_list(),
-    }
+    try:
+        paths = {
+            "version_locations": located.options.version_locations
+            or config.get_version_locations_list(),
+            "prepend_sys_path": config.get_prepend_sys_paths_list(),
+        }
+    except (ValueError, configparser.Error) as error:
+        raise ConfigurationError(f"{file} cannot be used: {error}") from error
     for name, found in paths.items():
         if found:
             config.set_main_option("path_separator", "newline")

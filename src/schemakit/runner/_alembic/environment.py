@@ -1,36 +1,38 @@
 """Run env.py, or do what it would do where there is none."""
 
+# ruff: noqa: ANN401 - the signatures are those of SQLAlchemy, Alembic and Python
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alembic.config import Config
 from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
-from alembic.script import ScriptDirectory
 
 from schemakit.errors import EnvironmentRefused, TransactionRefused
-from schemakit.runner import target
-from schemakit.runner.settings import Migrations
 from schemakit.sql import Name
 
-from . import drift, proxies
+from . import callers, drift, proxies
 from .borrowed import BorrowedConnection, BorrowedEngine, borrowed, managed
 from .bridge import bridged
-from .config import STAND_IN_URL
+from .careful import CarefulMigrationContext
+from .config import STAND_IN_URL, url_shown
 from .imports import Imports
 from .journal import Configured, Journal
 from .scripts import describe
 
 if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
     from sqlalchemy import Connection
+
+    from schemakit.runner.settings import Migrations
 
 #: Given the heads of the version table, the steps to run; what Alembic calls ``fn``.
 Steps = Callable[[Sequence[str], MigrationContext], list[MigrationStep]]
@@ -77,9 +79,11 @@ class ScopedEnvironment(EnvironmentContext):
         self.errand = errand
         self.connection = connection
         self.connections = [connection] if connection is not None else []
+        self.told_by = ""
 
     def configure(self, connection: Connection | None = None, *args: Any, **options: Any) -> None:
         """Configure as Alembic does, on the connection of this run and on no other."""
+        self.told_by = callers.outside()
         if connection is not None:
             connection = self._accepted(connection)
         if self.is_offline_mode():
@@ -112,17 +116,26 @@ class ScopedEnvironment(EnvironmentContext):
         own = self.connection
         if own is None or borrowed(connection, own):
             return own or connection
-        if getattr(connection, "engine", None) is not None and connection.engine.pool is own.engine.pool:
-            return connection  # the caller's engine, by env.py's own import of it
-        detail = "context.configure() was called with a connection of another engine."
-        raise EnvironmentRefused(detail)
+        engine = getattr(connection, "engine", None)
+        if engine is None or engine.pool is not own.engine.pool:
+            detail = "context.configure() was called with a connection of another engine."
+            raise EnvironmentRefused(detail)
+        if self.errand.external:
+            detail = (
+                "context.configure() was called with a connection outside the caller's transaction."
+            )
+            raise EnvironmentRefused(detail)
+        return connection  # the caller's engine, by a way of env.py's own
 
     @contextmanager
     def _bridged_other(self, context: MigrationContext) -> Iterator[None]:
         connection = context.connection
-        if connection is None or context.as_sql or self.connection is None:
-            yield
-        elif borrowed(connection, self.connection):
+        if (
+            connection is None
+            or context.as_sql
+            or self.connection is None
+            or borrowed(connection, self.connection)
+        ):
             yield
         else:
             with _bridged(connection, self.errand):
@@ -130,7 +143,7 @@ class ScopedEnvironment(EnvironmentContext):
 
     def _wrapped_steps(self, heads: Any, context: MigrationContext) -> list[MigrationStep]:
         heads = tuple(heads or ())
-        table = Name(context.version_table, context.version_table_schema)
+        table = _version_table(context)
         self.errand.journal.configured.append(Configured(table, heads, self._plain(context)))
         if self.errand.differences is not None:
             self.errand.differences.extend(drift.compare(context))
@@ -145,9 +158,15 @@ class ScopedEnvironment(EnvironmentContext):
         return (
             connection is not None
             and self.connection is not None
+            and self._told_by_env_py()
             and borrowed(connection, self.connection)
             and not connection.get_execution_options().get("schema_translate_map")
         )
+
+    def _told_by_env_py(self) -> bool:
+        # A helper in another module may compute what it passes; env.py's text would not show it.
+        env_py = Path(self.script.env_py_location)
+        return self.told_by == str(env_py) or not env_py.exists()
 
     def _watch(self, step: MigrationStep) -> None:
         journal, migrate = self.errand.journal, step.migration_fn
@@ -180,59 +199,13 @@ class ScopedEnvironment(EnvironmentContext):
         self.errand.journal.end(heads)
 
 
-class CarefulMigrationContext(MigrationContext):
-    """Alembic's context, with an autocommit_block that says what is wrong and masks nothing."""
-
-    def begin_transaction(self, _per_migration: bool = False) -> Any:  # noqa: FBT001, FBT002 - Alembic's signature
-        """Begin as Alembic does."""
-        with managed(self.connection):
-            return super().begin_transaction(_per_migration)
-
-    @contextmanager
-    def autocommit_block(self) -> Iterator[None]:
-        """Leave the transaction for the block, as Alembic does.
-
-        Raises:
-            TransactionRefused: the transaction is not Alembic's to end.
-        """
-        if self.as_sql:
-            with super().autocommit_block():
-                yield
-            return
-        base = self.connection
-        # A transaction that env.py opened before configure() is not the caller's: it may end.
-        if self._in_external_transaction and getattr(base, "_schemakit_external", True):
-            raise TransactionRefused(
-                "The revision has an autocommit_block(), which would have to commit it."
-            )
-        if base is None:  # pragma: no cover - Alembic's typing; offline is handled above
-            raise TransactionRefused("There is no connection.")
-        was_open = self._end_transaction()
-        level = target.isolation_level(base)
-        self.connection = self.impl.connection = base.execution_options(isolation_level="AUTOCOMMIT")
-        block = base.begin()
-        try:
-            yield
-        except BaseException:
-            # Whatever goes wrong while tidying up must not hide what went wrong.
-            with suppress(Exception):
-                block.rollback()
-                base.execution_options(isolation_level=level)
-            raise
-        block.commit()
-        base.execution_options(isolation_level=level)
-        if was_open:
-            self._transaction = base.begin()
-
-    def _end_transaction(self) -> bool:
-        """Commit what is open; return whether Alembic had opened it."""
-        if self._transaction is not None:
-            self._transaction.commit()
-            self._transaction = None
-            return True
-        if self.connection is not None and self.connection.in_transaction():
-            self.connection.commit()
-        return False
+def _version_table(context: MigrationContext) -> Name:
+    """Return where the version table lies: a schema_translate_map moves it as well."""
+    schema = context.version_table_schema
+    if context.connection is not None and not context.as_sql:
+        options = context.connection.get_execution_options()
+        schema = (options.get("schema_translate_map") or {}).get(schema, schema)
+    return Name(context.version_table, schema)
 
 
 def run_environment(
@@ -249,15 +222,20 @@ def run_environment(
 
     Called inside ``run_sync`` when online: whatever env.py awaits is awaited by the event loop.
     """
-    own = BorrowedConnection(connection, external=errand.external) if connection is not None else None
+    own = (
+        BorrowedConnection(connection, external=errand.external) if connection is not None else None
+    )
     config.attributes["connection"] = own
     environment = ScopedEnvironment(config, directory, errand, own)
+    transaction = connection.get_transaction() if connection is not None else None
     try:
         with proxies.active(environment), _bridged(own, errand):
             if Path(directory.env_py_location).exists():
                 _execute(Path(directory.env_py_location), config, own)
             else:
                 _without_env_py(environment, errand)
+            if own is not None and errand.external and not own.still_in(transaction):
+                raise TransactionRefused("env.py or a revision has ended it.")
             if own is not None and not errand.external and keep and own.in_transaction():
                 # Left open by env.py, as by a statement before configure(): Alembic's own runner
                 # would roll everything back here without a word.
@@ -274,9 +252,7 @@ def _bridged(connection: Connection | None, errand: Errand) -> Iterator[None]:
         yield
         return
     escapes = errand.options.percent_escapes
-    with bridged(
-        connection, errand.observe, percent_escapes=escapes, external=errand.external
-    ):
+    with bridged(connection, errand.observe, percent_escapes=escapes, external=errand.external):
         yield
 
 
@@ -287,8 +263,7 @@ def _execute(path: Path, config: Config, connection: BorrowedConnection | None) 
         raise ImportError(path)
     module = module_from_spec(spec)
     engine = BorrowedEngine(connection) if connection is not None else None
-    url = config.get_main_option("sqlalchemy.url") or ""
-    module.__dict__["__builtins__"] = Imports(engine, url).builtins()
+    module.__dict__["__builtins__"] = Imports(engine, url_shown(config)).builtins()
     code = spec.loader.get_code("env_py")  # type: ignore[attr-defined]  # SourceFileLoader has it
     exec(code, module.__dict__)  # noqa: S102 - the user's own env.py
 

@@ -6,6 +6,7 @@ engine factories (the caller's connection comes out), ``asyncio.run`` and its li
 already), logging configuration (it is the application's), and a missing DATABASE_URL.
 """
 
+# ruff: noqa: ANN401 - the signatures are those of SQLAlchemy, Alembic and Python
 from __future__ import annotations
 
 import asyncio
@@ -15,17 +16,18 @@ import logging.config
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy
 import sqlalchemy.ext.asyncio
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only
 
 from schemakit.errors import EnvironmentRefused
 
-from .borrowed import BorrowedEngine
+if TYPE_CHECKING:
+    from .borrowed import BorrowedEngine
 
 Exchange = Mapping[str, Any]
 
@@ -42,6 +44,9 @@ class Exchanged(ModuleType):
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["_schemakit_real"], name)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.__dict__["_schemakit_real"], name, value)
+
     def __dir__(self) -> list[str]:
         return dir(self.__dict__["_schemakit_real"])
 
@@ -53,7 +58,7 @@ class Imports:
         self._engine = engine
         self._urls: set[str] = set()
         self._modules = {module.__name__: module for module in self._exchanged(url)}
-        self._functions: dict[object, Callable[..., Any]] = {
+        self._functions: dict[object, object] = {
             sqlalchemy.create_engine: self._create,
             sqlalchemy.engine_from_config: self._from_config,
             sqlalchemy.ext.asyncio.create_async_engine: self._create_async,
@@ -80,18 +85,26 @@ class Imports:
             return known
         if module.__name__ in _RUNNERS:
             return Exchanged(module, _RUNNERS[module.__name__])
-        return self._re_exported(module, fromlist or ())
+        return self._re_exported(module)
 
-    def _re_exported(self, module: ModuleType, names: Any) -> ModuleType:
-        """Exchange what *module* passes on, as sqlmodel does with create_engine."""
-        found = {}
-        for name in names:
-            function = getattr(module, name, None)
-            if callable(function) and isinstance(function, FunctionType):
-                replacement = self._functions.get(function)
-                if replacement is not None:
-                    found[name] = replacement
+    def _re_exported(self, module: ModuleType) -> ModuleType:
+        """Exchange what *module* passes on: sqlmodel has create_engine, app.db the engine."""
+        offered = ((name, self._instead_of(value)) for name, value in vars(module).items())
+        found = {name: value for name, value in offered if value is not None}
         return Exchanged(module, found) if found else module
+
+    def _instead_of(self, value: object) -> object:
+        """Return what env.py gets for *value*; None if it gets *value* itself."""
+        kind, own = type(value), self._engine  # the type: a lazy proxy must not be woken up
+        if issubclass(kind, FunctionType):
+            return self._functions.get(value)
+        if own is None or not issubclass(kind, Engine | AsyncEngine):
+            return None
+        engine: Any = value
+        engine = engine.sync_engine if issubclass(kind, AsyncEngine) else engine
+        if engine.pool is not own.pool or engine.get_execution_options():
+            return None
+        return AsyncEngine(own) if issubclass(kind, AsyncEngine) else own
 
     def _exchanged(self, url: str) -> list[ModuleType]:
         nothing = _accept_anything
@@ -116,24 +129,24 @@ class Imports:
             Exchanged(os, {"environ": _Environ(url), "getenv": _Environ(url).get}),
         ]
 
-    def _create(self, url: Any = None, *_: Any, **__: Any) -> BorrowedEngine:
+    def _create(self, url: Any = None, **options: Any) -> BorrowedEngine:
         self._note(url)
         if self._engine is None:
             raise EnvironmentRefused("env.py opens an engine to write SQL offline.")
-        return self._engine
+        return self._engine.execution_options(**options.get("execution_options") or {})
 
     def _from_config(
-        self, configuration: Mapping[str, Any], prefix: str = "sqlalchemy.", **__: Any
+        self, configuration: Mapping[str, Any], prefix: str = "sqlalchemy.", **options: Any
     ) -> BorrowedEngine:
-        return self._create(configuration.get(f"{prefix}url"))
+        return self._create(configuration.get(f"{prefix}url"), **options)
 
-    def _create_async(self, url: Any = None, *_: Any, **__: Any) -> AsyncEngine:
-        return AsyncEngine(self._create(url))
+    def _create_async(self, url: Any = None, **options: Any) -> AsyncEngine:
+        return AsyncEngine(self._create(url, **options))
 
     def _async_from_config(
-        self, configuration: Mapping[str, Any], prefix: str = "sqlalchemy.", **__: Any
+        self, configuration: Mapping[str, Any], prefix: str = "sqlalchemy.", **options: Any
     ) -> AsyncEngine:
-        return AsyncEngine(self._from_config(configuration, prefix))
+        return AsyncEngine(self._from_config(configuration, prefix, **options))
 
     def _note(self, url: Any) -> None:
         """Refuse a second database: its migrations would run on the first."""
@@ -226,7 +239,7 @@ class _Loop:
     def close(self) -> None:
         """Do nothing: the loop is the application's."""
 
-    def __enter__(self) -> _Loop:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -31,6 +31,7 @@ class Configured:
 class Step:
     """A revision that has run, and the heads it left; committed or not."""
 
+    revision: Revision
     applied: Applied
     heads: frozenset[str]
 
@@ -63,6 +64,13 @@ class Journal:
     migrating: bool = False
     _began: float = 0.0
 
+    @property
+    def blamed(self) -> Revision | None:
+        """The revision that a failure now is put down to: at COMMIT, the last that ran."""
+        if self.revision is not None or not self.steps:
+            return self.revision
+        return self.steps[-1].revision
+
     def plan(self, revisions: int) -> None:
         """*revisions* more are about to run."""
         self.planned += revisions
@@ -79,15 +87,17 @@ class Journal:
             return
         seconds = monotonic() - self._began
         applied = Applied(revision.id, self.command, seconds, revision.doc)
-        self.steps.append(Step(applied, frozenset(heads)))
+        self.steps.append(Step(revision, applied, frozenset(heads)))
         self._tell("revision_finished", str(applied), seconds)
         self.revision = None
 
     def fail(self, error: BaseException) -> None:
-        """The revision that is running raised *error*."""
+        """A revision raised *error*, or its COMMIT did; what is told first is the failure."""
+        if self.failure is not None:
+            return
         self.failure = error
-        if self.revision is not None:
-            message = f"{self.command} {self.revision.id} failed: {type(error).__name__}"
+        if self.blamed is not None:
+            message = f"{self.command} {self.blamed.id} failed: {type(error).__name__}"
             self._tell("revision_failed", message, monotonic() - self._began)
 
     def sent(self, sql: str) -> None:
@@ -98,13 +108,13 @@ class Journal:
             self.strays += 1
 
     def _tell(self, kind: str, message: str, seconds: float = 0.0) -> None:
-        position = len(self.steps) + (0 if kind == "revision_finished" else 1)
+        running = self.revision is not None and kind != "revision_finished"
         self.notify(
             Event(
                 kind,  # type: ignore[arg-type]  # one of EventKind, given above
                 self.command,
-                self.revision,
-                position,
+                self.blamed,
+                len(self.steps) + running,
                 self.planned,
                 seconds,
                 (),

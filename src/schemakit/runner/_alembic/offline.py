@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from schemakit.errors import RevisionFailed, SchemakitError
 from schemakit.runner import failure
 from schemakit.runner.environment import Observation
-from schemakit.runner.locate import Located
 
 from .config import build_config
 from .environment import Errand, run_environment
 from .journal import Journal
-from .scripts import Scripts
+
+if TYPE_CHECKING:
+    from schemakit.runner.locate import Located
+
+    from .scripts import Scripts
 
 
 def render(
@@ -24,6 +27,8 @@ def render(
     end: str,
 ) -> str:
     """Return the script from *start* (``""``: base) to *end*."""
+    if start:
+        scripts.require(start)
     buffer = io.StringIO()
     config = build_config(located)
     config.output_buffer = buffer
@@ -42,7 +47,7 @@ def render(
         run_environment(None, config, scripts.directory, errand)
     except SchemakitError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a revision is anybody's code
         raise _explained(error, observation) from failure.cause_of(error)
     return buffer.getvalue()
 

@@ -52,6 +52,8 @@ def install() -> None:
     if getattr(ModuleClsProxy, _MARK, False):
         return
     with _installing:
+        if getattr(ModuleClsProxy, _MARK, False):
+            return
         for base in _modules:
             for module_globals, _ in ModuleClsProxy._setups[base][1]:  # noqa: SLF001 - no public way
                 _dispatch(base, module_globals)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import difflib
 import sys
 import threading
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationStep
 from alembic.script import Script, ScriptDirectory
 from alembic.script import revision as alembic_revision
 from alembic.util import CommandError
@@ -21,6 +18,13 @@ from schemakit.errors import ConfigurationError, MultipleHeads, UnknownRevision
 from schemakit.runner.results import Revision
 
 from . import proxies
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationStep
 
 #: ``ScriptDirectory.from_config`` puts prepend_sys_path in front of sys.path, at every call.
 _sys_path = threading.Lock()
@@ -62,8 +66,7 @@ class Scripts:
 
     def upgrade_steps(self, target: str, heads: Sequence[str]) -> list[MigrationStep]:
         """What `upgrade` to *target* runs on a database at *heads*, in order."""
-        if target == "head" and len(self.heads) > 1:
-            raise multiple_heads(self.heads)
+        self.refuse_ambiguous(target)
         with self._translated(target):
             return list(self.directory._upgrade_revs(target, tuple(heads)))  # type: ignore[arg-type]  # noqa: SLF001 - what command.upgrade calls
 
@@ -74,15 +77,33 @@ class Scripts:
 
     def stamp_steps(self, targets: Sequence[str], heads: Sequence[str]) -> list[MigrationStep]:
         """What `stamp` with *targets* changes in the version table."""
-        if "head" in targets and len(self.heads) > 1:
-            raise multiple_heads(self.heads)
+        for target in targets:
+            self.refuse_ambiguous(target)
         with self._translated(", ".join(targets)):
             return list(self.directory._stamp_revs(tuple(targets), tuple(heads)))  # noqa: SLF001 - what command.stamp calls
+
+    def refuse_ambiguous(self, target: str) -> None:
+        """Raise `MultipleHeads` if *target* is ``head`` and there are several."""
+        if target == "head" and len(self.heads) > 1:
+            raise multiple_heads(self.heads)
+
+    def require(self, name: str) -> None:
+        """Raise `UnknownRevision` unless *name* means something here."""
+        with self._translated(name):
+            self.directory.get_revisions(name)
 
     @contextmanager
     def _translated(self, target: str) -> Iterator[None]:
         try:
             yield
+        except AttributeError as error:
+            file = getattr(error.obj, "__file__", None)
+            if file is None:
+                raise
+            detail = f"{file} has no function {error.name}()."
+            raise ConfigurationError(
+                detail, remedy="write it; it may raise or do nothing."
+            ) from error
         except CommandError as error:
             cause = error.__cause__
             if isinstance(cause, alembic_revision.MultipleHeads):

@@ -84,8 +84,8 @@ async def _under_lock(session: Session, configure: dict[str, Any], settings: Set
 
 
 def _bridged(connection: Connection, configure: dict[str, Any], reporter: Reporter) -> None:
-    def clear(connection: Connection, index: Name) -> None:
-        drive(connection, clear_the_way(index, "upgrade"), reporter)
+    def clear(connection: Connection, index: Name, sql: str) -> str:
+        return drive(connection, clear_the_way(index, sql, "upgrade"), reporter)
 
     observer = Observation(lambda _: [], clear)
     with bridged(connection, observer, percent_escapes=False, external=False):

@@ -1,0 +1,74 @@
+"""Alembic's migration context, careful with transactions that are not its own."""
+
+# ruff: noqa: ANN401 - the signatures are those of SQLAlchemy, Alembic and Python
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from alembic.runtime.migration import MigrationContext
+
+from schemakit.errors import TransactionRefused
+from schemakit.runner import target
+
+from .borrowed import managed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class CarefulMigrationContext(MigrationContext):
+    """Alembic's context, with an autocommit_block that says what is wrong and masks nothing."""
+
+    def begin_transaction(self, _per_migration: bool = False) -> Any:  # noqa: FBT001, FBT002 - Alembic's signature
+        """Begin as Alembic does."""
+        with managed(self.connection):
+            return super().begin_transaction(_per_migration)
+
+    @contextmanager
+    def autocommit_block(self) -> Iterator[None]:
+        """Leave the transaction for the block, as Alembic does.
+
+        Raises:
+            TransactionRefused: the transaction is not Alembic's to end.
+        """
+        if self.as_sql:
+            with super().autocommit_block():
+                yield
+            return
+        base = self.connection
+        # A transaction that env.py opened before configure() is not the caller's: it may end.
+        if self._in_external_transaction and getattr(base, "_schemakit_external", True):
+            raise TransactionRefused(
+                "The revision has an autocommit_block(), which would have to commit it."
+            )
+        if base is None:  # pragma: no cover - Alembic's typing; offline is handled above
+            raise TransactionRefused("There is no connection.")
+        was_open = self._end_transaction()
+        level = target.isolation_level(base)
+        self.connection = self.impl.connection = base.execution_options(
+            isolation_level="AUTOCOMMIT"
+        )
+        block = base.begin()
+        try:
+            yield
+        except BaseException:
+            # Whatever goes wrong while tidying up must not hide what went wrong.
+            with suppress(Exception):
+                block.rollback()
+                base.execution_options(isolation_level=level)
+            raise
+        block.commit()
+        base.execution_options(isolation_level=level)
+        if was_open:
+            self._transaction = base.begin()
+
+    def _end_transaction(self) -> bool:
+        """Commit what is open; return whether Alembic had opened it."""
+        if self._transaction is not None:
+            self._transaction.commit()
+            self._transaction = None
+            return True
+        if self.connection is not None and self.connection.in_transaction():
+            self.connection.commit()
+        return False
