@@ -52,7 +52,7 @@ def _bindir():
     major = os.environ.get("SCHEMAKIT_TEST_PG")
     if not major:
         return None
-    from tools.postgres_matrix import bindir  # noqa: PLC0415 - needs npm, and only here
+    from tools.postgres_matrix import bindir
 
     return bindir(int(major))
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from schemakit import errors
     from schemakit.errors import SchemakitError
     from schemakit.runner.calls import downgrade, stamp, upgrade
+    from schemakit.runner.findings import Drift, Status
     from schemakit.runner.inspect import (
         check,
         current,
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
         status,
         wait_until_current,
     )
-    from schemakit.runner.results import Applied, Drift, Event, Result, Revision, Status
+    from schemakit.runner.results import Event, Result
+    from schemakit.runner.revisions import Applied, Revision
     from schemakit.runner.settings import Migrations, Settings
 
 __all__ = [
@@ -72,7 +74,9 @@ _HOMES = {
         "status",
         "wait_until_current",
     ),
-    "schemakit.runner.results": ("Applied", "Drift", "Event", "Result", "Revision", "Status"),
+    "schemakit.runner.findings": ("Drift", "Status"),
+    "schemakit.runner.results": ("Event", "Result"),
+    "schemakit.runner.revisions": ("Applied", "Revision"),
     "schemakit.runner.settings": ("Migrations", "Settings"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

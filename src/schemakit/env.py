@@ -33,6 +33,6 @@ def run(*, settings: Settings | None = None, **configure: Any) -> None:
         ConfigurationError: called by Alembic, and no URL says which database.
         LockTimeout: another process is migrating, and did not end in ``settings.lock_wait``.
     """
-    from schemakit.runner._alembic import standalone  # noqa: PLC0415 - importing env stays light
+    from schemakit.runner._alembic import standalone
 
     standalone.run_environment(configure, settings)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .catalog.model import LockHolder
-    from .runner.results import Applied
+    from .runner.revisions import Applied
 
 
 class SchemakitError(Exception):
@@ -153,7 +153,7 @@ class RevisionFailed(SchemakitError):
 
     remedy = "mend the revision and run again; it goes on from the heads named above."
 
-    def __init__(  # noqa: PLR0913 - a failure carries all that is known of it
+    def __init__(
         self,
         detail: str = "",
         *,
@@ -182,6 +182,8 @@ class TransactionRefused(SchemakitError):
 
 class StatementRefused(SchemakitError):
     """asyncpg cannot run this statement, and schemakit cannot bridge it."""
+
+    remedy = "use text() with :name parameters, or asyncpg's own way in op.run_async()."
 
 
 class NotCommitted(SchemakitError):

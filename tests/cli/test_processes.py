@@ -1,6 +1,7 @@
 """What only a process of its own shows: terminals, signals, pipes, a server."""
 
 import asyncio
+import json
 import os
 import pty
 import re
@@ -14,12 +15,14 @@ import pytest
 
 from schemakit.runner.locks import lock_key
 
+PROGRAM = (sys.executable, "-m", "schemakit")
+
 DEMO = Path(__file__).parents[2] / "examples" / "demo.py"
 
 
 async def until(oracle, query):
     async with asyncio.timeout(10):
-        while not await oracle.fetchval(query):  # noqa: ASYNC110 - the server sends no events
+        while not await oracle.fetchval(query):
             await asyncio.sleep(0.02)
 
 
@@ -139,7 +142,7 @@ async def test_a_reader_that_leaves(spawn, directory, database_url, oracle):
 @pytest.fixture
 def playground():
     """A directory that an unprivileged account can reach; ``tmp_path`` is none as root."""
-    parent = "/var/tmp" if os.geteuid() == 0 else None  # noqa: S108 - made by mkdtemp
+    parent = "/var/tmp" if os.geteuid() == 0 else None
     made = Path(tempfile.mkdtemp(prefix="cli-", dir=parent))
     made.chmod(0o755)
     yield made
@@ -168,3 +171,62 @@ def test_the_demo_needs_no_particular_directory(spawn, tmp_path):
     assert err == ""
     assert [line.split()[0] for line in out.splitlines()] == ["upgrade", "status"]
     assert str(DEMO.parents[1] / "migrations") in out
+
+
+LOUD = "import subprocess\nprint('from Python')\nsubprocess.run(['echo', 'from a process'])"
+
+
+async def upgraded(spawn, *arguments):
+    process = spawn("upgrade", "--database-url", *arguments)
+    out, err = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 0, err
+    return out, err
+
+
+async def test_what_a_revision_prints_is_no_result(spawn, directory, database_url):
+    directory.revision("loud", LOUD)
+    out, err = await upgraded(spawn, database_url)
+    assert [line.split()[0] for line in out.splitlines()] == ["upgrade", "upgrade:"]
+    assert err == "[1/1] upgrade loud, revision loud\nfrom Python\nfrom a process\n"
+
+
+async def test_what_a_revision_prints_is_no_json(spawn, directory, database_url):
+    directory.revision("loud", LOUD)
+    out, err = await upgraded(spawn, database_url, "--json")
+    assert json.loads(out)["heads_after"] == ["loud"]
+    assert err == ""
+
+
+async def test_what_a_revision_prints_quietly(spawn, directory, database_url):
+    directory.revision("loud", LOUD)
+    assert await upgraded(spawn, database_url, "--quiet") == ("", "")
+
+
+async def test_stdout_that_is_closed(spawn, directory, database_url):
+    directory.tables(1)
+    command = ("sh", "-c", 'exec "$@" >&-', "sh", *PROGRAM)
+    process = spawn("upgrade", "--database-url", database_url, command=command)
+    _, err = await asyncio.to_thread(process.communicate)
+    assert (process.returncode, err) == (0, "[1/1] upgrade r1, revision r1\n")
+
+
+async def test_interrupted_while_it_waits_for_another(spawn, directory, database_url, oracle):
+    directory.tables(1)
+    process = spawn("wait", "--json", "--database-url", database_url)
+    await until(
+        oracle, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'schemakit'"
+    )
+    await asyncio.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, err = await asyncio.to_thread(process.communicate)
+    assert (process.returncode, err) == (130, "")
+    assert json.loads(out)["error"]["type"] == "Interrupted"
+
+
+def test_completion(spawn, monkeypatch):
+    monkeypatch.setenv("_SCHEMAKIT_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "schemakit re")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    program = "from schemakit.cli.program import run; run([])"
+    out, err = spawn(command=(sys.executable, "-c", program)).communicate()
+    assert (out, err) == ("plain,revision\n", "")

@@ -46,7 +46,7 @@ def test_the_codes_are_stable():
 async def test_help_tells_the_codes_and_the_completion(program):
     answer = await program("--help")
     assert answer.code == 0
-    assert "  3  status: there are revisions to apply" in answer.out
+    assert "  3  revisions are pending, or the database differs from the models" in answer.out
     assert "_SCHEMAKIT_COMPLETE=bash_source schemakit" in answer.out
 
 

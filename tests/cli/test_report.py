@@ -6,7 +6,9 @@ from schemakit.catalog.model import IndexName, LockHolder
 from schemakit.errors import LockTimeout, MigrationsNotFound, RevisionFailed
 from schemakit.report import json as as_json
 from schemakit.report import text
-from schemakit.runner.results import Applied, Event, Result, Revision, Status
+from schemakit.runner.findings import Drift, Status
+from schemakit.runner.results import Event, Result
+from schemakit.runner.revisions import Applied, Revision
 
 OLD = Revision("a1", doc="first", path="/m/a1.py")
 NEW = Revision("b2", ("a1",), "second", "/m/b2.py", ("shop",), (), is_head=True)
@@ -93,6 +95,13 @@ APPLIED_JSON = {"revision": "a1", "direction": "upgrade", "duration": 0.5, "doc"
             as_json.history((NEW, OLD), ("a1",)),
             {"revisions": [NEW_JSON, OLD_JSON], "current": ["a1"]},
         ),
+        (as_json.pending((OLD,)), {"pending": [OLD_JSON]}),
+        (as_json.written((OLD,)), {"written": [OLD_JSON]}),
+        (
+            as_json.drift(Drift(("op.drop_table('t')",), (NEW,))),
+            {"differs": True, "differences": ["op.drop_table('t')"], "pending": [NEW_JSON]},
+        ),
+        (as_json.drift(Drift()), {"differs": False, "differences": [], "pending": []}),
         (
             as_json.error(MigrationsNotFound("Looked here.")),
             {
@@ -149,6 +158,11 @@ def test_history_without_a_database():
 
 def test_history_without_revisions():
     assert text.history((), None) == "no revisions"
+
+
+def test_pending():
+    assert text.pending((OLD, NEW)) == "<base> -> a1, first\na1 -> b2 (shop) (head), second"
+    assert text.pending(()) == "nothing is pending"
 
 
 def test_current():

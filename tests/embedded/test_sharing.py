@@ -50,7 +50,7 @@ async def test_an_orphans_pid_that_is_somebody_elses_by_now_is_spared(client, pi
     orphan = await asyncio.to_thread(killed.started)
     killed.killed()
     os.kill(pid_of(orphan), signal.SIGQUIT)
-    while (orphan / "postmaster.pid").exists():  # noqa: ASYNC110  another process removes it
+    while (orphan / "postmaster.pid").exists():
         await asyncio.sleep(0.02)
     innocent = await asyncio.create_subprocess_exec("/bin/sleep", "60")
     (orphan / "postmaster.pid").write_text(f"{innocent.pid}\n")

@@ -1,11 +1,11 @@
 """A database that stands at a revision which this code does not know."""
 
 import pytest
+from tests.runner.watching import versions
 
 import schemakit
 from schemakit import Settings
 from schemakit.errors import DatabaseAhead
-from tests.runner.watching import versions
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ async def test_they_are_cut_where_the_server_would_cut_them(migrate, oracle):
     assert [row["x"] for row in await oracle.fetch("select x from a")] == [
         "b;c", "it's; x", "it's; \\", "\\", ";$$;", ";'",
     ]  # fmt: skip
-    assert await oracle.fetchval("select count(*) from \"a;b\"") == 0
+    assert await oracle.fetchval('select count(*) from "a;b"') == 0
 
 
 async def test_a_function_is_created_from_its_dollar_quoted_body(migrate, oracle):
@@ -130,7 +130,8 @@ async def test_the_row_count_of_a_script_is_that_of_its_last_statement(migrate):
 
 async def test_every_statement_of_a_script_gets_its_parameters(migrate, oracle):
     await migrate("""
-        bind.execute(sa.text("create table a (x int default :d, y text); insert into a (y) values (:y);"
+        bind.execute(sa.text("create table a (x int default :d, y text);"
+                             "insert into a (y) values (:y);"
                              "update a set y = y || :y where y = :y"), {"d": 7, "y": "it's; :d"})
     """)
     assert tuple(await oracle.fetchrow("select x, y from a")) == (7, "it's; :dit's; :d")
@@ -138,7 +139,8 @@ async def test_every_statement_of_a_script_gets_its_parameters(migrate, oracle):
 
 async def test_a_script_with_parameters_gives_rows(migrate):
     seen = await migrate("""
-        see(bind.scalar(sa.text("create table a as select :n + 1 as x; select x from a"), {"n": -3}))
+        script = "create table a as select :n + 1 as x; select x from a"
+        see(bind.scalar(sa.text(script), {"n": -3}))
     """)
     assert seen == [-2]
 
@@ -194,13 +196,13 @@ async def test_commit_as_text_commits(refused, oracle):
 
 
 async def test_strings_are_read_as_the_session_says(migrate, oracle):
-    await migrate(r'''
+    await migrate(r"""
         op.execute("set local standard_conforming_strings = off")
         op.execute("set local escape_string_warning = off")
         op.execute(r"create table a (x text); insert into a values ('it\'s; x'); select 1")
         see(bind.scalar(sa.text(r"select 'it\'s; x'")))
         bind.execute(sa.text("comment on table a is :c"), {"c": "back\\slash"})
-    ''')
+    """)
     assert await oracle.fetchval("select x from a") == "it's; x"
     assert await oracle.fetchval("select obj_description('a'::regclass)") == "back\\slash"
 
@@ -272,7 +274,9 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 async def test_a_script_may_be_sent_by(migrate, oracle, way):
-    await migrate("import sqlalchemy.orm\n" + way.format(sql="create table a (); create table b ()"))
+    await migrate(
+        "import sqlalchemy.orm\n" + way.format(sql="create table a (); create table b ()")
+    )
     assert await oracle.fetchval("select to_regclass('b')::text") == "b"
 
 
@@ -308,7 +312,8 @@ async def test_bulk_insert_and_executemany_go_as_they_are(migrate, oracle):
     await migrate("""
         a = op.create_table("a", sa.Column("x", sa.Integer), sa.Column("y", sa.Text))
         op.bulk_insert(a, [{"x": 1, "y": "it's; :x"}, {"x": 2, "y": None}])
-        bind.execute(sa.text("insert into a values (:x, :y)"), [{"x": 3, "y": "%"}, {"x": 4, "y": ";"}])
+        insert = sa.text("insert into a values (:x, :y)")
+        bind.execute(insert, [{"x": 3, "y": "%"}, {"x": 4, "y": ";"}])
     """)
     rows = [tuple(row) for row in await oracle.fetch("select x, y from a order by x")]
     assert rows == [(1, "it's; :x"), (2, None), (3, "%"), (4, ";")]
@@ -364,7 +369,7 @@ async def test_star_is_what_the_table_is_after_ddl_as_text(migrate):
 # -- values where the server takes no parameters --------------------------------------------------
 
 
-class Colour(str, enum.Enum):  # noqa: UP042 - what was written before StrEnum
+class Colour(str, enum.Enum):
     RED = "r'd"
 
 
@@ -383,7 +388,7 @@ DEFAULTS = [
     ("float8", -1e300),
     ("float8", math.inf),
     ("numeric", Decimal("-12.50")),
-    ("timestamp", dt.datetime(2020, 1, 2, 3, 4, 5, 6)),  # noqa: DTZ001 - a naive one
+    ("timestamp", dt.datetime(2020, 1, 2, 3, 4, 5, 6)),
     ("timestamptz", dt.datetime(2020, 1, 2, 3, 4, 5, tzinfo=dt.UTC)),
     ("date", dt.date(2020, 2, 29)),
     ("time", dt.time(3, 4, 5)),
@@ -416,7 +421,9 @@ async def test_nan_may_be_a_parameter(migrate, oracle):
 
 
 async def test_an_enum_that_is_a_text_is_its_value(migrate, oracle):
-    await migrate("bind.execute(sa.text('comment on schema public is :v'), {'v': give})", Colour.RED)
+    await migrate(
+        "bind.execute(sa.text('comment on schema public is :v'), {'v': give})", Colour.RED
+    )
     comment = "select obj_description('public'::regnamespace)"
     assert await oracle.fetchval(comment) == "r'd"
 
@@ -429,7 +436,7 @@ TYPED = [
     ("sa.Interval", dt.timedelta(hours=1), "interval", dt.timedelta(hours=1)),
     ("sa.LargeBinary", b"\xff", "bytea", b"\xff"),
     ("sa.Uuid", UUID(int=1), "uuid", UUID(int=1)),
-    ("sa.DateTime", dt.datetime(2020, 1, 2), "timestamp", dt.datetime(2020, 1, 2)),  # noqa: DTZ001
+    ("sa.DateTime", dt.datetime(2020, 1, 2), "timestamp", dt.datetime(2020, 1, 2)),
     ("sa.Boolean", True, "boolean", True),
     ("sa.Numeric", Decimal("1.10"), "numeric", Decimal("1.10")),
 ]
@@ -487,7 +494,7 @@ TYPED_LITERALS = [
     ("INTERVAL :v", dt.timedelta(hours=2), dt.timedelta(hours=2)),
     ("date :v", "2020-02-29", dt.date(2020, 2, 29)),
     ("date :v", dt.date(2020, 2, 29), dt.date(2020, 2, 29)),
-    ("timestamp :v", "2020-02-29 01:02", dt.datetime(2020, 2, 29, 1, 2)),  # noqa: DTZ001
+    ("timestamp :v", "2020-02-29 01:02", dt.datetime(2020, 2, 29, 1, 2)),
     ("timestamp with time zone :v", "2020-02-29 00:00+00", dt.datetime(2020, 2, 29, tzinfo=dt.UTC)),
     ("jsonb :v ->> 'a'", '{"a": "it\'s"}', "it's"),
     ("3 -:v", -5, 8),
@@ -496,7 +503,9 @@ TYPED_LITERALS = [
 
 @pytest.mark.parametrize(("expression", "value", "expected"), TYPED_LITERALS)
 async def test_a_typed_literal_may_be_a_parameter(migrate, expression, value, expected):
-    seen = await migrate(f"see(bind.scalar(sa.text('select ' {expression!r}), {{'v': give}}))", value)
+    seen = await migrate(
+        f"see(bind.scalar(sa.text('select ' {expression!r}), {{'v': give}}))", value
+    )
     assert seen == [expected]
 
 
@@ -522,7 +531,8 @@ async def test_a_utility_statement_takes_a_parameter(
     migrate, oracle, sql, value, question, answer
 ):
     await migrate(
-        f"op.execute('create table a (x int)')\nbind.execute(sa.text({sql!r}), {{'v': give}})", value
+        f"op.execute('create table a (x int)')\nbind.execute(sa.text({sql!r}), {{'v': give}})",
+        value,
     )
     assert await oracle.fetchval(f"select {question}") == answer
 
@@ -560,7 +570,7 @@ async def test_a_parameter_in_the_text_of_another_statement_is_written_out(migra
 async def test_what_the_server_takes_goes_with_its_parameters(engine, migrate):
     seen = []
 
-    def sent(connection, cursor, statement, parameters, context, executemany):
+    def sent(connection, cursor, statement, parameters, *_):
         if "probe" in statement:
             seen.append((statement, parameters))
 
@@ -573,6 +583,34 @@ async def test_what_the_server_takes_goes_with_its_parameters(engine, migrate):
         ("select cast($1 as text) as probe", ("it's; $$",)),
         ("select 'interval $1; ' || $1 as probe -- date $1", ("b",)),
     ]
+
+
+async def test_values_written_into_the_text_are_in_no_log_and_no_error(engine, migrate):
+    seen = []
+
+    def sent(connection, cursor, statement, parameters, *_):
+        seen.append(statement)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", sent)
+    errors = await migrate("""
+        with_value = sa.text("alter table none alter x set default :v")
+        try:
+            with bind.begin_nested():
+                bind.execute(with_value, {"v": "hunter2"})
+        except sa.exc.ProgrammingError as error:
+            see(error.statement)
+    """)
+    assert errors == ["alter table none alter x set default $1"]
+    assert "hunter2" not in " ".join(seen)
+
+
+async def test_a_cursor_on_the_server_takes_a_typed_literal(migrate):
+    seen = await migrate("""
+        rows = bind.execution_options(stream_results=True).execute(
+            sa.text("select n * interval :v from generate_series(1, 2) n"), {"v": "1 day"})
+        see(rows.scalars().all())
+    """)
+    assert seen == [[dt.timedelta(days=1), dt.timedelta(days=2)]]
 
 
 # -- values of another type than the column's -----------------------------------------------------
@@ -742,7 +780,7 @@ async def test_nor_may_a_raw_cursor_end_it(engine, refused):
 async def test_listeners_of_the_application_see_the_statements(engine, migrate):
     seen = []
 
-    def sent(connection, cursor, statement, parameters, context, executemany):
+    def sent(connection, cursor, statement, *_):
         seen.append(statement)
 
     event.listen(engine.sync_engine, "before_cursor_execute", sent)
@@ -751,7 +789,7 @@ async def test_listeners_of_the_application_see_the_statements(engine, migrate):
 
 
 async def test_listeners_of_the_application_may_change_the_statements(engine, migrate, oracle):
-    def changed(connection, cursor, statement, parameters, context, executemany):
+    def changed(connection, cursor, statement, parameters, *_):
         return statement.replace("table a", "table b"), parameters
 
     event.listen(engine.sync_engine, "before_cursor_execute", changed, retval=True)

@@ -7,12 +7,12 @@ import anyio
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
+from tests.fix_postgres import disposing
+from tests.runner.watching import INVALID, LOCKS, TABLES, at_rest, blocked, until, versions
 
 import schemakit
 from schemakit import Settings
 from schemakit.runner.locks import lock_key
-from tests.fix_postgres import disposing
-from tests.runner.watching import INVALID, LOCKS, TABLES, at_rest, blocked, until, versions
 
 BOUNDARIES = (None, [], ["r1"], ["r2"], ["r3"])
 SLEEPING = 'op.execute("SELECT pg_sleep(60)")'

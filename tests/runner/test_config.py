@@ -227,7 +227,7 @@ async def test_an_env_py_may_set_a_url_in_a_directory_without_an_ini(directory, 
     assert await versions(oracle) == ["r1"]
 
 
-# -- the caller's own Config ------------------------------------------------------------------------
+# -- the caller's own Config ----------------------------------------------------------------------
 
 
 async def test_a_config_of_a_file_is_migrated_from(directory, engine, oracle, monkeypatch):

@@ -5,11 +5,11 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool, StaticPool
+from tests.fix_postgres import disposing
+from tests.runner.watching import TABLES, versions
 
 import schemakit
 from schemakit.errors import RevisionFailed, TransactionRefused, UnsupportedTarget
-from tests.fix_postgres import disposing
-from tests.runner.watching import TABLES, versions
 
 AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 HALF = 'op.execute("CREATE TABLE half (id int)"); op.execute("SELECT nonsense")'

@@ -5,7 +5,8 @@ from textwrap import dedent
 
 import pytest
 
-from schemakit.runner.decide import committed, declares_table, is_settled
+from schemakit.runner.decide import committed, is_settled
+from schemakit.runner.declared import declares_table
 from schemakit.sql import Name
 
 

@@ -462,7 +462,8 @@ async def test_naming_conventions_name_the_constraints(engine, oracle, directory
         directory,
         """
         from sqlalchemy import MetaData
-        target_metadata = MetaData(naming_convention={"uq": "uq__%(table_name)s__%(column_0_name)s"})
+        names = {"uq": "uq__%(table_name)s__%(column_0_name)s"}
+        target_metadata = MetaData(naming_convention=names)
         do_run_migrations(config.attributes["connection"])
         """,
     )
@@ -700,7 +701,7 @@ def package(directory, monkeypatch):
     ],
     ids=["from", "import"],
 )
-async def test_a_factory_passed_on_by_another_module_opens_no_engine(  # noqa: PLR0913, PLR0917 - fixtures
+async def test_a_factory_passed_on_by_another_module_opens_no_engine(
     lines, engine, oracle, directory, package, connects
 ):
     package("models_x", "from sqlalchemy import create_engine\n")
@@ -885,6 +886,20 @@ async def test_a_revision_that_ends_the_callers_transaction_is_refused(engine, o
     assert await tables(oracle) == []
 
 
+async def test_a_search_path_in_connect_args_is_refused(engine, oracle, directory):
+    env(
+        directory,
+        """
+        settings = {"server_settings": {"search_path": "acme"}}
+        engine = create_async_engine("postgresql+asyncpg://", connect_args=settings)
+        raise AssertionError(engine)
+        """,
+    ).tables(1)
+    with pytest.raises(EnvironmentRefused, match="search_path in connect_args"):
+        await schemakit.upgrade(engine, migrations=directory)
+    assert await tables(oracle) == []
+
+
 async def test_execution_options_of_an_engine_apply(engine, oracle, directory):
     await oracle.execute("create schema acme")
     env(
@@ -953,7 +968,7 @@ async def test_a_token_is_issued_for_every_connection(database_url, directory):
 async def test_a_password_of_percent_signs_is_no_matter(engine, database_url, oracle, directory):
     role = f"r_{os.urandom(4).hex()}"
     await oracle.execute(f"create role {role} login superuser password 'p%40s%s@/:%'")
-    url = make_url(database_url).set(username=role, password="p%40s%s@/:%")  # noqa: S106 - the role is dropped
+    url = make_url(database_url).set(username=role, password="p%40s%s@/:%")
     directory.template("async").tables(1)
     try:
         async with disposing(create_async_engine(url)) as other:

@@ -11,11 +11,11 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests.runner.watching import LOCKS, at_rest, versions
 
 import schemakit
 from schemakit import Settings
 from schemakit.errors import LockTimeout, RevisionFailed
-from tests.runner.watching import LOCKS, at_rest, versions
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from textwrap import dedent
 import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
+from tests.fix_postgres import disposing
+from tests.runner.watching import INVALID, TABLES, at_rest, blocked, until, versions
 
 import schemakit
 from schemakit.errors import EnvironmentFailed, NotCommitted, RevisionFailed
-from tests.fix_postgres import disposing
-from tests.runner.watching import INVALID, TABLES, at_rest, blocked, until, versions
 
 ONE_TRANSACTION = """
 from alembic import context

@@ -1,4 +1,4 @@
-"""The fingerprint changes with everything that decides what `upgrade` would do, and with no more."""
+"""The fingerprint changes with what decides what `upgrade` would do, and with nothing else."""
 
 import os
 import time
@@ -116,6 +116,6 @@ def test_folders_that_are_not_there_are_looked_at_all_the_same(tmp_path):
 
 def test_a_name_that_is_no_utf_8_is_looked_at(project):
     path = os.fsencode(project.path / "versions") + b"/\xff.py"
-    with open(path, "wb"):  # noqa: PTH123 - a Path takes no bytes
+    with open(path, "wb"):
         pass
     assert project().digest

@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
+from tests.runner.watching import LOCKS, at_rest, blocked, until, versions
 
 import schemakit
 from schemakit import Settings
 from schemakit.errors import LockTimeout, RevisionFailed
 from schemakit.runner.locks import lock_key
-from tests.runner.watching import LOCKS, at_rest, blocked, until, versions
 
 KEY, OTHER_KEY = lock_key(), lock_key("billing")
 IMPATIENT = Settings(lock_wait=0)

@@ -19,11 +19,10 @@ from alembic.runtime.environment import EnvironmentContext
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+from tests.runner.watching import LONG, TABLES
 
 import schemakit
 from schemakit.errors import RevisionFailed
-from tests.runner.watching import LONG, TABLES
-
 
 ASYNC_ENV = Path(alembic.__file__).parent / "templates" / "async" / "env.py"
 

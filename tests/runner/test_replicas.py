@@ -12,7 +12,6 @@ from pathlib import Path
 import asyncpg
 import pytest
 from sqlalchemy import make_url
-
 from tests.runner.watching import LONG, at_rest
 
 WORKER = Path(__file__).with_name("worker.py")

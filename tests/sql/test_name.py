@@ -29,21 +29,26 @@ HOSTILE = [
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_a_table_gets_the_name_it_was_given(oracle, name):
     await oracle.execute(f"CREATE TABLE {Name(name)} ()")
-    found = await oracle.fetchval("SELECT relname FROM pg_class WHERE oid = $1::regclass", quote(name))
+    found = await oracle.fetchval(
+        "SELECT relname FROM pg_class WHERE oid = $1::regclass", quote(name)
+    )
     assert found == name
 
 
 async def test_a_schema_and_a_table_get_the_names_they_were_given(oracle):
     await oracle.execute(f"CREATE SCHEMA {quote('My.Schema')}")
     await oracle.execute(f"CREATE TABLE {Name('a', 'My.Schema')} ()")
-    found = await oracle.fetchval("SELECT relnamespace::regnamespace::text FROM pg_class "
-                                  "WHERE relname = 'a'")
+    found = await oracle.fetchval(
+        "SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 'a'"
+    )
     assert found == '"My.Schema"'
 
 
 async def test_the_server_folds_no_quoted_name(oracle):
     await oracle.execute(f"CREATE TABLE {Name('Users')} (); CREATE TABLE {Name('users')} ()")
-    found = await oracle.fetch("SELECT relname FROM pg_class WHERE relname ILIKE 'users' ORDER BY 1")
+    found = await oracle.fetch(
+        "SELECT relname FROM pg_class WHERE relname ILIKE 'users' ORDER BY 1"
+    )
     assert sorted(row["relname"] for row in found) == ["Users", "users"]
 
 

@@ -8,13 +8,19 @@ SCRIPTS = [
     "create table a (x int); insert into a values (1); insert into a values (2)",
     "create table a (x text); insert into a values ('b;c'), ('it''s; x'), (E'it\\'s; x')",
     "create table a (x text) -- it's; here\n; insert into a values ('1') /* ; /* ; */ */ ;",
-    "create table a (x text); do $$ begin insert into a values ('x;y'); end $$; "
-    "do $o$ begin execute $i$ insert into a values ($$;$$) $i$; end $o$",
-    "create table a (x int); create function f() returns int language sql begin atomic; "
-    "select 1; select 2; end; insert into a select f()",
+    (
+        "create table a (x text); do $$ begin insert into a values ('x;y'); end $$; "
+        "do $o$ begin execute $i$ insert into a values ($$;$$) $i$; end $o$"
+    ),
+    (
+        "create table a (x int); create function f() returns int language sql begin atomic; "
+        "select 1; select 2; end; insert into a select f()"
+    ),
     'create table a (";" int, "a""b;" int); insert into a values (1, 2);;',
-    "create table a (x int); create rule r as on insert to a do also (notify n; notify m); "
-    "insert into a values (7)",
+    (
+        "create table a (x int); create rule r as on insert to a do also (notify n; notify m); "
+        "insert into a values (7)"
+    ),
     "create table größe (x text); alter table größe rename to a; insert into a values ('é;é')",
 ]
 

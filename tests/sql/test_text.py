@@ -73,12 +73,16 @@ def test_these_answer_with_a_tag_alone(sql):
     assert not returns_rows(sql)
 
 
-@pytest.mark.parametrize("verb", "select with values table insert update delete merge".split())
+@pytest.mark.parametrize(
+    "verb", ["select", "with", "values", "table", "insert", "update", "delete", "merge"]
+)
 def test_the_server_plans_and_so_takes_parameters_in(verb):
     assert takes_parameters(f"{verb} $1")
 
 
-@pytest.mark.parametrize("verb", "create alter comment do set grant notify drop call copy".split())
+@pytest.mark.parametrize(
+    "verb", ["create", "alter", "comment", "do", "set", "grant", "notify", "drop", "call", "copy"]
+)
 def test_the_server_takes_no_parameters_in(verb):
     assert not takes_parameters(f"{verb} $1")
 

@@ -31,9 +31,11 @@ def stored_versions(connection: Connection, table: Name) -> tuple[str, ...]:
     if connection.in_transaction() and not _relation_exists(connection, table):
         return ()
     # Cast: a plan cached before the column's type changed would be refused.
-    select = text(f"SELECT version_num::text FROM {table}")  # noqa: S608 - Name quotes
+    select = text(f"SELECT version_num::text FROM {table}")
     try:
-        return tuple(sorted(connection.execute(select).scalars()))
+        # A revision may have left stream_results on: such a cursor needs a transaction.
+        rows = connection.execute(select, execution_options={"stream_results": False})
+        return tuple(sorted(rows.scalars()))
     except DBAPIError as error:
         sqlstate = getattr(error.orig, "sqlstate", None)
         if sqlstate in _NO_SUCH_TABLE:

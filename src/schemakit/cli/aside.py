@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,8 +22,11 @@ def words_aside(output: Output) -> Iterator[None]:
 
     A hook is a process of its own, which inherits the file descriptor and not ``sys.stdout``.
     """
+    if sys.stdout is None or sys.stderr is None:  # closed by the caller (>&-): nothing to mix up
+        yield
+        return
     sys.stdout.flush()
-    with _kept() as kept, open(os.devnull, "w", encoding="utf-8") as nowhere:
+    with _kept() as kept, Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         os.dup2(_ERR if output.talks else nowhere.fileno(), _OUT)
         try:
             with redirect_stdout(sys.stderr if output.talks else nowhere):

@@ -11,8 +11,8 @@ from click.core import ParameterSource
 from schemakit.errors import ConfigurationError
 
 from . import call as calls
-from .call import Call
 from . import password
+from .call import Call
 from .output import Output
 from .url import secrets
 
@@ -102,7 +102,7 @@ def taken_call(given: dict[str, Any], output: Output) -> Call:
     Raises:
         ConfigurationError: they make no sense.
     """
-    from schemakit import Migrations  # noqa: PLC0415 - keeps SQLAlchemy out of `--help`
+    from schemakit import Migrations
 
     source = click.get_current_context().get_parameter_source("database_url")
     named = source is ParameterSource.COMMANDLINE

@@ -1,4 +1,8 @@
-"""What the program says, and where: results on stdout, everything else on stderr."""
+"""What the program says, and where: results on stdout, everything else on stderr.
+
+A result waits until the verb has ended: what env.py or a hook prints meanwhile is no part of it
+(see `aside`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import json
 import os
 import re
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -29,12 +33,14 @@ class Output:
         quiet: nothing, unless it fails.
         verbose: the log on stderr, and no progress.
         secrets: what must not be shown.
+        results: what is to be printed on stdout at the end.
     """
 
     json: bool = False
     quiet: bool = False
     verbose: bool = False
     secrets: frozenset[str] = frozenset()
+    results: list[str] = field(default_factory=list)
 
     @property
     def talks(self) -> bool:
@@ -42,16 +48,18 @@ class Output:
         return not (self.json or self.quiet)
 
     def show(self, text: str, data: dict[str, Any]) -> None:
-        """Print a result, as *text* or as *data*."""
-        if self.json:
-            click.echo(json.dumps(self.redacted(data), ensure_ascii=False))
-        elif not self.quiet:
-            click.echo(self.redacted(text))
+        """Have a result printed, as *text* or as *data*."""
+        self.show_as_it_is(str(self.redacted(text)), self.redacted(data))
 
-    def handed_over(self, text: str, data: dict[str, Any]) -> None:
-        """Print what is to be run: letter for letter, whatever a password may look like."""
+    def show_as_it_is(self, text: str, data: object) -> None:
+        """Have it printed letter for letter, whatever a password may look like."""
         if self.talks or self.json:
-            click.echo(json.dumps(data, ensure_ascii=False) if self.json else text)
+            self.results.append(json.dumps(data, ensure_ascii=False) if self.json else text)
+
+    def hand_over(self) -> None:
+        """Print the results."""
+        while self.results:
+            click.echo(self.results.pop(0))
 
     def note(self, text: str) -> None:
         """Say something in passing."""
@@ -83,7 +91,7 @@ class Output:
 
     def _complain(self, text: str, data: dict[str, Any]) -> None:
         if self.json:
-            click.echo(json.dumps(self.redacted(data), ensure_ascii=False))
+            self.show(text, data)
         else:
             color = False if os.environ.get("NO_COLOR") else None
             click.secho(self.redacted(text), err=True, fg="red", color=color)

@@ -53,7 +53,7 @@ Completion of verbs and options with TAB, in ~/.bashrc (or ~/.zshrc with zsh_sou
 
 
 class _InOrder(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
 
@@ -66,7 +66,7 @@ def program() -> None:
     Begin with:
       schemakit status --embedded     where a database of your own stands
       schemakit upgrade --embedded    bring it to the newest revision
-    """  # noqa: D301 - \b is click's mark for lines to keep as they are
+    """
 
 
 for _verb in VERBS:
@@ -75,17 +75,23 @@ for _verb in VERBS:
 
 def run(arguments: Sequence[str]) -> int:
     """Do what *arguments* say and return the exit code."""
-    output = Output(json="--json" in arguments)
     try:
-        code = program.main(list(arguments), prog_name="schemakit", standalone_mode=False)
-    except click.ClickException as error:
-        output.misused(error)
-        return ExitCode.MISUSE
-    except (click.Abort, KeyboardInterrupt):
-        output.interrupted()
-        return ExitCode.INTERRUPTED
+        return _entered(arguments)
     except BrokenPipeError:
         # The reader has gone (| head). Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
-    return int(code or 0)
+
+
+def _entered(arguments: Sequence[str]) -> int:
+    output = Output(json="--json" in arguments)
+    try:
+        return int(program.main(list(arguments), prog_name="schemakit", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        output.misused(error)
+        code = ExitCode.MISUSE
+    except (click.Abort, KeyboardInterrupt):
+        output.interrupted()
+        code = ExitCode.INTERRUPTED
+    output.hand_over()
+    return code

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import imports, options
+from .aside import words_aside
 from .exit_codes import ExitCode, exit_code
 from .log import logged
 
@@ -54,7 +55,10 @@ def _enter(function: Verb, **given: object) -> ExitCode:
     if output.json and output.quiet:
         raise click.UsageError("--json and --quiet exclude each other.")
     with logged(output), imports.project_first():
-        return answered(partial(_run, function, given, output), output)
+        with words_aside(output):
+            code = answered(partial(_run, function, given, output), output)
+        output.hand_over()
+    return code
 
 
 async def _run(function: Verb, given: dict[str, Any], output: Output) -> ExitCode:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from schemakit.errors import SchemakitError
-    from schemakit.runner.results import Drift, Event, Result, Revision, Status
+    from schemakit.runner.findings import Drift, Status
+    from schemakit.runner.results import Event, Result
+    from schemakit.runner.revisions import Revision
 
 Object = dict[str, Any]
 

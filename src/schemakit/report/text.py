@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from schemakit.runner.results import Revision
+    from schemakit.runner.revisions import Revision
 
 #: Follows the revision that the database stands at.
 CURRENT = "  <- current"
@@ -21,11 +21,6 @@ def current(versions: Sequence[str]) -> str:
 def pending(revisions: Sequence[Revision]) -> str:
     """Return a line per revision."""
     return "\n".join(map(str, revisions)) or "nothing is pending"
-
-
-def written(revisions: Sequence[Revision]) -> str:
-    """Return a line per file."""
-    return "\n".join(f"wrote {revision.path}" for revision in revisions)
 
 
 def revisions(shown: Sequence[Revision], current: Sequence[str] | None) -> str:

@@ -12,7 +12,8 @@ from schemakit.errors import ConfigurationError, DatabaseAhead, MultipleHeads, S
 from . import failure
 from .directory import Directory
 from .environment import Observation
-from .results import Revision, heads_text
+from .results import heads_text
+from .revisions import Revision
 from .settings import Settings
 from .target import Target, opened
 
@@ -75,7 +76,7 @@ async def init_directory(folder: str | Path = "migrations") -> tuple[Path, ...]:
     return await asyncio.to_thread(_write_directory, Path(folder))
 
 
-async def new_revision(  # noqa: PLR0913 - Alembic's options
+async def new_revision(
     message: str,
     target: Target | None = None,
     *,
@@ -184,7 +185,7 @@ def _url(target: Target) -> URL | None:
 async def _author(
     directory: Directory, draft: Draft, metadata: MetaData | None, url: URL | None
 ) -> Author:
-    from ._alembic.authoring import Author  # noqa: PLC0415 - Alembic is imported where it is used
+    from ._alembic.authoring import Author
 
     scripts = await directory.load(url)
     try:
@@ -210,7 +211,7 @@ async def _asked(author: Author, call: Callable[..., Any], *, external: bool) ->
 
     try:
         await call(work)
-    except Exception as error:  # noqa: BLE001 - env.py is anybody's code
+    except Exception as error:
         hidden = failure.unmasked(error)
         if hidden is not error:
             raise hidden from None

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from schemakit.errors import ConfigurationError
 
 from .locate import Source
-from .migrate import Order, execute
 from .reporter import OnEvent
 from .results import Result
+from .run import Order, execute
 from .settings import Settings
 from .target import Target
 
@@ -76,7 +76,7 @@ async def downgrade(
     return await execute(target, order, on_event)
 
 
-async def stamp(  # noqa: PLR0913 - upgrade's options, and one
+async def stamp(
     target: Target,
     revision: str | Sequence[str],
     *,

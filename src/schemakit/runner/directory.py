@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from . import index
 from .fingerprint import Fingerprint
-from .index import Look, Recorded
+from .index import Recorded
 from .locate import Located, Source, locate
 from .settings import Settings
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._alembic.scripts import Scripts
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Directory:
     """A migrations directory and what is known of it so far.
 
@@ -39,8 +39,8 @@ class Directory:
     @classmethod
     async def find(cls, source: Source, settings: Settings) -> Directory:
         """Find the directory that *source* means and look at its files, off the loop."""
-        located, seen = await asyncio.to_thread(_find, source, settings)
-        return cls(located, settings, seen.recorded)
+        located, recorded = await asyncio.to_thread(_find, source, settings)
+        return cls(located, settings, recorded)
 
     async def load(self, url: URL | None = None) -> Scripts:
         """Execute its revisions, off the loop, once in the life of this value."""
@@ -54,7 +54,7 @@ class Directory:
         """Keep what the load found, and the version table if env.py need not run to tell it."""
         if self._scripts is None or self._seen is None:
             if self.recorded is not None and table is not None:
-                self.recorded = replace(self.recorded, table=table)
+                self.recorded = self.recorded._replace(table=table)
             return
         scripts = self._scripts
         self.recorded = Recorded(
@@ -67,18 +67,16 @@ class Directory:
         index.remember(self.located, self._seen, self.recorded, self.settings.index)
 
 
-def _find(source: Source, settings: Settings) -> tuple[Located, Look]:
+def _find(source: Source, settings: Settings) -> tuple[Located, Recorded | None]:
     located = locate(source)
     return located, index.look(located, settings.index)
 
 
 def _load(located: Located, url: URL | None) -> tuple[Scripts, Fingerprint]:
-    from ._alembic import config, scripts  # noqa: PLC0415 - Alembic is imported here, in a thread
+    from ._alembic import config, scripts
 
     built = config.build_config(located, url)
     bare = scripts.environment_directory(built)
-    folders = tuple(bare._version_locations)  # noqa: SLF001 - the resolved ones
-    seen = index.before_load(
-        located, folders, recursive=bare.recursive_version_locations
-    )
+    folders = tuple(bare._version_locations)
+    seen = index.before_load(located, folders, recursive=bare.recursive_version_locations)
     return scripts.load(built), seen

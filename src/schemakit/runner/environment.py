@@ -11,9 +11,11 @@ from schemakit.errors import EnvironmentFailed
 from schemakit.sql import Name
 from schemakit.sql import parser as sql_parser
 
-from . import decide, failure
+from . import failure
+from .declared import declares_table
 from .heal import may_build_concurrently
-from .results import Applied, Command
+from .results import Command
+from .revisions import Applied
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -102,7 +104,7 @@ class EnvironmentRun:
     expected: frozenset[str] | None
 
 
-async def run(  # noqa: PLR0913 - the parts of a run
+async def run(
     session: Session,
     directory: Directory,
     command: Command,
@@ -151,7 +153,7 @@ def _prepared(
     watch: Observation,
 ) -> Callable[..., None]:
     """Import Alembic and read the configuration: the part that need not run on the loop."""
-    from ._alembic import config, environment, journal, scripts  # noqa: PLC0415 - in a thread
+    from ._alembic import config, environment, journal, scripts
 
     record = watch.journal = journal.Journal(command, reporter)
     built = config.build_config(directory.located, session.connection.engine.url)
@@ -194,4 +196,4 @@ def _declared(directory: Directory, table: Name) -> bool:
         source = env_py.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return False
-    return decide.declares_table(source, table)
+    return declares_table(source, table)

@@ -12,7 +12,8 @@ from sqlalchemy.exc import StatementError
 from schemakit.errors import EnvironmentFailed, RevisionFailed, SchemakitError
 from schemakit.sql import without_literals
 
-from .results import Applied, heads_text
+from .results import heads_text
+from .revisions import Applied
 
 if TYPE_CHECKING:
     from ._alembic.journal import Journal

@@ -10,17 +10,16 @@ import os
 import time
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import NamedTuple
 
 #: A file system's time stamps may be this coarse (seconds; ext4 has 4 ms, FAT and NFS up to 2 s).
 _RACY_SECONDS = 2.0
 _SOURCE = (".py", ".pyc", ".pyo")
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """What was seen.
 
     Attributes:
@@ -75,7 +74,7 @@ def _tree(folder: str) -> Iterator[str]:
 
 def _names(folder: str) -> list[str]:
     try:
-        return os.listdir(folder)  # noqa: PTH208 - hot: a Path for each name costs as much as stat
+        return os.listdir(folder)
     except OSError:
         return []
 
@@ -100,7 +99,7 @@ def _stat_all(folder: str, names: list[str]) -> array[int]:
 def _stat(folder: str, name: str, handle: int | None) -> tuple[int, int]:
     path = name if handle is not None else f"{folder}{os.sep}{name}"
     try:
-        status = os.stat(path, dir_fd=handle)  # noqa: PTH116 - the same
+        status = os.stat(path, dir_fd=handle)
     except OSError:
         return (0, -1)
     return (status.st_mtime_ns, status.st_size)

@@ -15,11 +15,10 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemakit._version import __version__
 from schemakit.sql import Name
@@ -30,8 +29,7 @@ from .locate import Located
 _FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """What a full load of a directory found.
 
     Attributes:
@@ -50,19 +48,11 @@ class Recorded:
     table: Name | None
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A look at the files: what they are now, and what is known of them."""
-
-    fingerprint: Fingerprint | None
-    recorded: Recorded | None
-
-
 _memory: dict[str, tuple[str, Recorded]] = {}
 _guard = threading.Lock()
 
 
-def look(located: Located, where: str | Path) -> Look:
+def look(located: Located, where: str | Path) -> Recorded | None:
     """Return what is known of *located*, if its files are still those it was learnt from.
 
     Args:
@@ -82,8 +72,8 @@ def look(located: Located, where: str | Path) -> Look:
         if seen.digest == digest:
             with _guard:
                 _memory[key] = known
-            return Look(seen, recorded)
-    return Look(seen, None)
+            return recorded
+    return None
 
 
 def before_load(located: Located, folders: tuple[Path, ...], *, recursive: bool) -> Fingerprint:
@@ -168,9 +158,15 @@ def _recorded(stored: dict[str, Any]) -> Recorded:
     )
 
 
+def _stored(recorded: Recorded) -> dict[str, Any]:
+    table = recorded.table
+    named = {"name": table.name, "schema": table.schema} if table else None
+    return recorded._asdict() | {"table": named}
+
+
 def _write(path: Path, digest: str, recorded: Recorded) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Written beside and renamed: a reader sees the old one or the new one.
     beside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-    beside.write_text(json.dumps({"digest": digest, "recorded": asdict(recorded)}, default=str))
+    beside.write_text(json.dumps({"digest": digest, "recorded": _stored(recorded)}, default=str))
     beside.replace(path)

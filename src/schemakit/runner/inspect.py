@@ -18,9 +18,11 @@ from schemakit.errors import ConfigurationError, NotCurrent
 from . import decide, failure
 from .directory import Directory
 from .environment import Observation, run
+from .findings import Drift, Status
 from .locate import Source
 from .reporter import Reporter
-from .results import Drift, Revision, Status, heads_text
+from .results import heads_text
+from .revisions import Revision
 from .settings import Settings
 from .target import Session, Target, opened
 
@@ -188,9 +190,7 @@ async def check(
         observation = Observation(lambda _: [], metadata=metadata, compare=True)
         reporter = Reporter(None)
         try:
-            await run(
-                view.session, view.directory, "upgrade", reporter, observation, probing=True
-            )
+            await run(view.session, view.directory, "upgrade", reporter, observation, probing=True)
         except Exception as error:
             failure.reraise(error, observation, external=False)
         return Drift(tuple(observation.differences), waiting)
@@ -230,6 +230,6 @@ def _render(
     start: str,
     end: str,
 ) -> str:
-    from ._alembic import offline  # noqa: PLC0415 - Alembic is imported where it is used
+    from ._alembic import offline
 
     return offline.render(directory.located, scripts, direction, start, end)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import configparser
 import importlib.util
 import os
-import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemakit.errors import ConfigurationError, MigrationsNotFound
 
@@ -28,8 +27,7 @@ _FOLDERS = ("migrations", "alembic")
 _LEVELS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """A migrations directory and what configures it.
 
     Attributes:
@@ -45,7 +43,7 @@ class Located:
     ini: Path | None = None
     toml: Path | None = None
     section: str = "alembic"
-    options: Migrations = Migrations()  # noqa: RUF009 - frozen
+    options: Migrations = Migrations()
     config: Config | None = None
 
     @property
@@ -215,11 +213,16 @@ def _ini_location(ini: Path, section: str) -> str | None:
 
 
 def _tools(toml: Path) -> dict[str, Any]:
-    if not toml.is_file():
-        return {}
     try:
-        with toml.open("rb") as file:
-            return _table(tomllib.load(file), "tool")
+        text = toml.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return {}
+    if b"alembic" not in text and b"schemakit" not in text:
+        return {}  # else the pyproject of most services is parsed at every start, for nothing
+    import tomllib  # noqa: PLC0415 - the same
+
+    try:
+        return _table(tomllib.loads(text.decode("utf-8")), "tool")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{toml} cannot be read: {error}") from error
 

@@ -16,7 +16,8 @@ from . import decide, failure
 from .driver import drive
 from .environment import EnvironmentRun, Observation, run
 from .heal import clear_the_way
-from .results import Applied, Command, heads_text
+from .results import Command, heads_text
+from .revisions import Applied
 from .target import TIDY_SECONDS
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Locked:
             done = await run(
                 self.session, self.directory, self.command, self.reporter, watch, purge=self.purge
             )
-        except Exception as error:  # noqa: BLE001 - a revision is anybody's code
+        except Exception as error:
             kept, heads = await self._kept(watch)
             await self.session.connection.run_sync(partial(_failed, watch, error))
             failure.reraise(error, watch, kept, heads, external=self.session.external)
@@ -100,7 +101,7 @@ class Locked:
             with anyio.fail_after(TIDY_SECONDS):
                 await self.session.resting()
                 heads = await self.session.connection.run_sync(stored_versions, table)
-        except Exception:  # noqa: BLE001 - what failed is to be told, not this
+        except Exception:
             return (), None
         return tuple(step.applied for step in decide.committed(watch.steps, heads)), heads
 

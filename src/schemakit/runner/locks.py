@@ -107,7 +107,7 @@ class Lock:
                 yield Run(
                     "SELECT 1"
                 )  # takes the place of the portal whose snapshot others wait for
-            yield Sleep(min(pause * random.uniform(0.5, 1.5), max(self.wait - waited, 0.01)))  # noqa: S311 - jitter
+            yield Sleep(min(pause * random.uniform(0.5, 1.5), max(self.wait - waited, 0.01)))
             waited = clock() - began
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 

@@ -1,161 +1,58 @@
-"""upgrade, downgrade, stamp: from the call to the result."""
+"""What it takes to migrate: the revisions loaded, the lock had, the result read back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from time import monotonic
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from sqlalchemy.exc import DBAPIError
 
 from schemakit.catalog import read
 from schemakit.catalog.version_table import stored_versions
 from schemakit.errors import DatabaseAhead, LockTimeout, UnsupportedServer
 
-from . import decide, failure
-from .directory import Directory
+from . import decide
 from .driver import drive
-from .environment import Observation, run
-from .flow import Flow
-from .locate import Source
 from .locked import Locked, Steps
 from .locks import Lock, lock_key
-from .reporter import OnEvent, Reporter
-from .results import Command, Event, Result, heads_text
-from .settings import Settings
-from .shelter import sheltered
-from .target import Session, Target, opened
+from .results import heads_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from schemakit.sql import Name
-
     from ._alembic.scripts import Scripts
+    from .flow import Flow
+    from .results import Result
+    from .run import Order, Run
+    from .target import Session
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What was asked for."""
+class Migration:
+    """A run on a database that is not known to be at head."""
 
-    command: Command
-    revision: str
-    migrations: Source = None
-    settings: Settings = field(default_factory=Settings.from_environment)
-    purge: bool = False
-
-
-async def execute(target: Target, order: Order, on_event: OnEvent | None = None) -> Result:
-    """Do *order* on *target*.
-
-    Raises:
-        SchemakitError: see `schemakit.errors`.
-    """
-    return await sheltered(partial(_execute, target, order, Reporter(on_event)))
-
-
-async def _execute(target: Target, order: Order, reporter: Reporter) -> Result:
-    began = monotonic()
-    try:
-        await reporter.tell(Event("started", order.command, message=_started(order)))
-        directory = await Directory.find(order.migrations, order.settings)
-        async with opened(target) as session:
-            result = await _Run(order, directory, session, reporter, began).result()
-        finished = Event("finished", order.command, seconds=result.duration, message=str(result))
-        await reporter.tell(finished)
-    except BaseException as error:
-        reporter.close(error)
-        raise
-    return result
-
-
-def _started(order: Order) -> str:
-    return f"{order.command} to {order.revision}"
-
-
-@dataclass(slots=True)
-class _Run:
-    order: Order
-    directory: Directory
-    session: Session
-    reporter: Reporter
-    began: float
-    waited: float = 0.0
-    ahead: tuple[str, ...] = ()
+    run: Run
 
     @property
-    def _table(self) -> Name | None:
-        """The version table, where it is known without running env.py."""
-        recorded = self.directory.recorded
-        return recorded.table if recorded else None
+    def order(self) -> Order:
+        """What was asked for."""
+        return self.run.order
+
+    @property
+    def session(self) -> Session:
+        """On which connection."""
+        return self.run.session
 
     async def result(self) -> Result:
-        """Take the cheapest way that is right: at head one SELECT, else the whole road."""
-        if self.order.command == "upgrade":
-            settled = await self._settled()
-            if settled is not None:
-                return settled
-        return await self._migrate()
-
-    # -- at head ----------------------------------------------------------------------------------
-
-    async def _settled(self) -> Result | None:
-        recorded = self.directory.recorded
-        if recorded is None:
-            return None
-        if self.order.revision == "head" and len(recorded.heads) > 1:
-            return None  # the full road raises MultipleHeads, if the server is reachable at all
-        versions = await self._versions(recorded.table)
-        if versions is not None and decide.is_settled(
-            self.order.revision, versions, recorded.effective
-        ):
-            return self._nothing_done(versions)
-        return None
-
-    async def _versions(self, table: Name | None) -> tuple[str, ...] | None:
-        """Return what the version table holds; None where it takes the lock to find out."""
-        if table is not None:
-            return await self.session.connection.run_sync(stored_versions, table)
-        if self.session.external:
-            return None  # env.py could fail and with it the caller's transaction
-        watch = Observation(lambda _: [])
-        try:
-            probe = await run(
-                self.session, self.directory, self.order.command, self.reporter, watch, probing=True
-            )
-        except DBAPIError:
-            # Another process may be creating what env.py looks for: the lock will sort that out.
-            await self.session.resting()
-            return None
-        except Exception as error:  # noqa: BLE001 - env.py is anybody's code
-            failure.reraise(error, watch, external=False)
-        self.directory.remember(probe.table)
-        # Of several version tables (a loop over tenants) the first says nothing of the others.
-        return probe.heads if probe.single else None
-
-    def _nothing_done(self, versions: tuple[str, ...]) -> Result:
-        return self._result(heads_before=versions, heads_after=versions)
-
-    def _result(self, **found: Any) -> Result:  # noqa: ANN401 - the fields of Result
-        duration = monotonic() - self.began
-        return Result(
-            self.order.command, waited=self.waited, duration=duration, ahead=self.ahead, **found
-        )
-
-    # -- behind -----------------------------------------------------------------------------------
-
-    async def _migrate(self) -> Result:
+        """Migrate, unless there turns out to be nothing to do."""
         await self._check_server()
-        scripts = await self.directory.load(self.session.connection.engine.url)
+        scripts = await self.run.directory.load(self.session.connection.engine.url)
         if self.order.command == "upgrade":
             scripts.refuse_ambiguous(self.order.revision)
         versions = await self._unlocked_look(scripts)
         if versions is not None:
-            return self._nothing_done(versions)
+            return self.run.nothing_done(versions)
         settings = self.order.settings
         key = lock_key(settings.lock_name)
         lock = Lock(key, settings.lock_wait, transactional=self.session.external)
@@ -163,11 +60,11 @@ class _Run:
         self.session.spent = True
         try:
             grant = await self._drive(lock.acquire(self.order.command, self._other_did_it(scripts)))
-            self.waited = grant.waited
+            self.run.waited = grant.waited
             if grant.held:
                 return await self._locked(scripts)
             self.session.spent = False
-            return self._nothing_done(await self._versions(self._table) or ())
+            return self.run.nothing_done(await self.run.versions() or ())
         except LockTimeout:
             self.session.spent = False
             raise
@@ -178,13 +75,13 @@ class _Run:
         locked = Locked(
             self.order.command,
             self.session,
-            self.directory,
-            self.reporter,
+            self.run.directory,
+            self.run.reporter,
             self._steps(scripts),
             purge=self.order.purge,
         )
         done = await locked.migrate()
-        return self._result(
+        return self.run.result(
             applied=done.applied,
             heads_before=done.heads_before,
             heads_after=done.heads_after,
@@ -200,7 +97,7 @@ class _Run:
             await self.session.tidied(unlocked)
 
     async def _drive(self, flow: Flow[_T]) -> _T:
-        return await self.session.connection.run_sync(drive, flow, self.reporter)
+        return await self.session.connection.run_sync(drive, flow, self.run.reporter)
 
     async def _check_server(self) -> None:
         server = await self.session.connection.run_sync(read.server)
@@ -211,7 +108,7 @@ class _Run:
         """Return the versions if there is nothing to do that would take the lock."""
         if self.order.command != "upgrade":
             return None
-        versions = await self._versions(self._table)
+        versions = await self.run.versions()
         if versions is None:
             return None
         if decide.is_settled(self.order.revision, versions, scripts.effective_heads):
@@ -226,14 +123,14 @@ class _Run:
         detail = f"It holds {heads_text(unknown)}; the heads here are {heads_text(scripts.heads)}."
         if self.order.command != "upgrade" or self.order.settings.on_ahead == "error":
             raise DatabaseAhead(detail)
-        if self.order.settings.on_ahead == "warn" and unknown != self.ahead:
-            self.reporter.warn(f"The database is ahead of this code. {detail}")
-        self.ahead = unknown
+        if self.order.settings.on_ahead == "warn" and unknown != self.run.ahead:
+            self.run.reporter.warn(f"The database is ahead of this code. {detail}")
+        self.run.ahead = unknown
         return unknown
 
     def _other_did_it(self, scripts: Scripts) -> Callable[[Connection], bool] | None:
         """While waiting: has the holder brought the database where this run wants it?"""
-        table = self._table
+        table = self.run.table
         if self.order.command != "upgrade" or table is None:
             return None
         effective = scripts.effective_heads

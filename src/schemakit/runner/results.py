@@ -1,4 +1,8 @@
-"""What a call returns and what it reports on the way: frozen values that print well."""
+"""What a run returns and what it reports on the way: frozen values that print well.
+
+What they are made of is in `revisions`, what only looks in `findings`: a service at head needs
+neither, and every class costs it a millisecond.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from schemakit.catalog.model import IndexName, LockHolder
+    from schemakit.catalog.model import LockHolder
+
+    from .revisions import Applied, Revision
 
 Command = Literal["upgrade", "downgrade", "stamp"]
 EventKind = Literal[
@@ -19,56 +25,6 @@ EventKind = Literal[
     "notice",
     "finished",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """A revision of the migrations directory.
-
-    Attributes:
-        id: its revision id.
-        down: the ids it follows; empty for a base, several for a merge.
-        doc: first paragraph of its docstring.
-        path: its file.
-        labels: its branch labels.
-        depends_on: ids it depends on without following them.
-        is_head: whether nothing follows it.
-    """
-
-    id: str
-    down: tuple[str, ...] = ()
-    doc: str = ""
-    path: str = ""
-    labels: tuple[str, ...] = ()
-    depends_on: tuple[str, ...] = ()
-    is_head: bool = False
-
-    def __str__(self) -> str:
-        """``a1 -> b2 (head), what it does``."""
-        marks = " (head)" if self.is_head else ""
-        labels = f" ({', '.join(self.labels)})" if self.labels else ""
-        return f"{', '.join(self.down) or '<base>'} -> {self.id}{labels}{marks}, {self.doc}"
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """A revision that a run has applied or reverted.
-
-    Attributes:
-        revision: its id.
-        direction: ``upgrade``, ``downgrade`` or ``stamp``.
-        duration: seconds.
-        doc: first paragraph of its docstring.
-    """
-
-    revision: str
-    direction: Command
-    duration: float
-    doc: str = ""
-
-    def __str__(self) -> str:
-        """``upgrade   0001_users  create users (12 ms)``."""
-        return f"{self.direction:<9} {self.revision}  {self.doc} ({_duration(self.duration)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,79 +70,10 @@ class Result:
         return "\n".join(lines)
 
     def _summary(self) -> str:
-        waited = f", waited {_duration(self.waited)} for the lock" if self.waited else ""
+        waited = f", waited {duration_text(self.waited)} for the lock" if self.waited else ""
         open_ = "" if self.committed else ", to be committed by the caller"
         move = f"{heads_text(self.heads_before)} -> {heads_text(self.heads_after)}"
-        return f"{self.command}: {move} in {_duration(self.duration)}{waited}{open_}"
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Where a database stands.
-
-    Attributes:
-        database: its name.
-        server: the server's version, e.g. ``18.6``.
-        current: what its version table holds.
-        heads: the heads of the migrations directory.
-        pending: the revisions that ``upgrade`` to heads would apply, in that order.
-        unknown: revisions in the database that this code does not know.
-        invalid_indexes: what a broken CREATE INDEX CONCURRENTLY left behind.
-    """
-
-    database: str
-    server: str
-    current: tuple[str, ...]
-    heads: tuple[str, ...]
-    pending: tuple[Revision, ...]
-    unknown: tuple[str, ...] = ()
-    invalid_indexes: tuple[IndexName, ...] = ()
-
-    @property
-    def at_head(self) -> bool:
-        """Whether nothing is pending and nothing unknown."""
-        return not self.pending and not self.unknown
-
-    def __str__(self) -> str:
-        """A few lines, the verdict last."""
-        lines = [
-            f"database  {self.database} (PostgreSQL {self.server})",
-            f"current   {heads_text(self.current)}",
-            f"heads     {heads_text(self.heads)}",
-        ]
-        lines += [f"pending   {revision}" for revision in self.pending]
-        lines += [f"unknown   {revision}" for revision in self.unknown]
-        lines += [f"invalid   index {index}" for index in self.invalid_indexes]
-        lines.append(f"status    {self._verdict()}")
-        return "\n".join(lines)
-
-    def _verdict(self) -> str:
-        if self.unknown:
-            return "ahead of this code"
-        return f"{len(self.pending)} pending" if self.pending else "at head"
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """What `check` found: how the database differs from the metadata.
-
-    Attributes:
-        differences: one line of Alembic operations (Python source) for each difference.
-        pending: revisions not yet applied; they are differences of their own.
-    """
-
-    differences: tuple[str, ...] = ()
-    pending: tuple[Revision, ...] = ()
-
-    def __bool__(self) -> bool:
-        """Whether there is any."""
-        return bool(self.differences or self.pending)
-
-    def __str__(self) -> str:
-        """A line each."""
-        lines = [f"pending   {revision}" for revision in self.pending]
-        lines += [f"differs   {difference}" for difference in self.differences]
-        return "\n".join(lines) or "no difference"
+        return f"{self.command}: {move} in {duration_text(self.duration)}{waited}{open_}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,5 +111,6 @@ def heads_text(heads: tuple[str, ...]) -> str:
     return ", ".join(heads) or "base"
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """Return *seconds* for a message."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
-
-import anyio
 
 _T = TypeVar("_T")
 
@@ -29,7 +28,7 @@ async def sheltered(work: Callable[[], Awaitable[_T]]) -> _T:
     try:
         while not task.done():
             try:
-                with anyio.CancelScope(shield=cancelled is not None):
+                with _shield() if cancelled is not None else nullcontext():
                     await asyncio.wait((task,), timeout=PATIENCE if cancelled else None)
                 if cancelled is not None:
                     task.cancel()
@@ -48,11 +47,17 @@ async def sheltered(work: Callable[[], Awaitable[_T]]) -> _T:
         cancelled = failure = None  # or frame and exception keep each other, and a connection
 
 
+def _shield() -> AbstractContextManager[object]:
+    import anyio
+
+    return anyio.CancelScope(shield=True)
+
+
 async def _outcome(
     work: Callable[[], Awaitable[_T]],
 ) -> tuple[tuple[_T, ...], BaseException | None]:
     # As a value: SystemExit raised out of a task ends the event loop, past everybody's `except`.
     try:
         return (await work(),), None
-    except BaseException as error:  # noqa: BLE001 - raised again by `sheltered`
+    except BaseException as error:
         return (), error

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-import anyio
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -21,7 +20,7 @@ TIDY_SECONDS = 5.0
 Target = AsyncEngine | AsyncConnection
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Session:
     """The one connection that a call uses.
 
@@ -69,14 +68,18 @@ class Session:
 
         With it the server gives up what it held for it: the transaction and the lock.
         """
+        import anyio
+
         try:
             with anyio.fail_after(TIDY_SECONDS, shield=True):
                 await work()
-        except Exception:  # noqa: BLE001 - it must not hide what is being tidied up after
+        except Exception:
             await self.given_up()
 
     async def given_up(self) -> None:
         """Close the connection below; a next use of it opens a new one."""
+        import anyio
+
         with suppress(Exception), anyio.move_on_after(TIDY_SECONDS, shield=True):
             await self.connection.invalidate()
 

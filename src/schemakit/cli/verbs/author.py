@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from schemakit.cli import imports, options
-from schemakit.cli.aside import words_aside
 from schemakit.cli.exit_codes import ExitCode
 from schemakit.cli.verb import bare_verb, offline_verb, verb
-from schemakit.report import json, text
+from schemakit.report import json
 
 if TYPE_CHECKING:
     from schemakit import Revision
@@ -35,8 +34,8 @@ async def init(call: Call, folder: str) -> ExitCode:
     \b
     Example:
       schemakit init
-    """  # noqa: D301 - \b is click's mark for lines to keep as they are
-    from schemakit.runner.authoring import init_directory  # noqa: PLC0415 - imports SQLAlchemy
+    """
+    from schemakit.runner.authoring import init_directory
 
     written = await init_directory(folder)
     pyproject = f'[tool.schemakit]\nmigrations = "{Path(folder).as_posix()}"'
@@ -68,7 +67,7 @@ async def init(call: Call, folder: str) -> ExitCode:
 )
 @_rev_id
 @click.option("--version-path", metavar="DIR", help="Which of the version locations it goes to.")
-async def revision(call: Call, message: str, metadata: str | None, **given: Any) -> ExitCode:  # noqa: ANN401 - the options of `new_revision`
+async def revision(call: Call, message: str, metadata: str | None, **given: Any) -> ExitCode:
     """Write a new revision.
 
     Needs no database, unless it is to be filled by --autogenerate: then the database, at head,
@@ -79,19 +78,18 @@ async def revision(call: Call, message: str, metadata: str | None, **given: Any)
     Example:
       schemakit revision -m "add users"
       schemakit revision -m "add users" --autogenerate
-    """  # noqa: D301 - as above
-    from schemakit.runner.authoring import NotAtHead, new_revision  # noqa: PLC0415 - as above
+    """
+    from schemakit.runner.authoring import NotAtHead, new_revision
 
     given |= {"migrations": call.migrations}
     try:
-        with words_aside(call.output):
-            if metadata is not None:
-                given["metadata"] = imports.metadata(metadata)
-            if call.where is None or not given["autogenerate"]:
-                written = await new_revision(message, **given)
-            else:
-                async with call.engine() as engine:
-                    written = await new_revision(message, engine, **given)
+        if metadata is not None:
+            given["metadata"] = imports.metadata(metadata)
+        if call.where is None and not given["autogenerate"]:
+            written = await new_revision(message, **given)
+        else:
+            async with call.engine() as engine:
+                written = await new_revision(message, engine, **given)
     except NotAtHead as error:
         call.output.failed(error)
         return ExitCode.PENDING
@@ -103,22 +101,26 @@ async def revision(call: Call, message: str, metadata: str | None, **given: Any)
 @_message
 @_branch_label
 @_rev_id
-async def merge(call: Call, revisions: tuple[str, ...], message: str, **given: Any) -> ExitCode:  # noqa: ANN401 - the options of `merge_heads`
+async def merge(call: Call, revisions: tuple[str, ...], message: str, **given: Any) -> ExitCode:
     """Write a revision that joins REVISIONS, by default all heads, into one history.
 
     \b
     Example:
       schemakit merge -m "join users and orders"
-    """  # noqa: D301 - as above
-    from schemakit.runner.authoring import merge_heads  # noqa: PLC0415 - as above
+    """
+    from schemakit.runner.authoring import merge_heads
 
-    with words_aside(call.output):
-        written = await merge_heads(
-            message, revisions or "heads", migrations=call.migrations, **given
-        )
+    written = await merge_heads(message, revisions or "heads", migrations=call.migrations, **given)
     return _said(call, written, "nothing to merge: there is one head")
 
 
+def _near(path: str) -> Path:
+    """Return *path* as seen from the working directory, if it is below."""
+    here = Path.cwd()
+    return Path(path).relative_to(here) if Path(path).is_relative_to(here) else Path(path)
+
+
 def _said(call: Call, written: tuple[Revision, ...], nothing: str) -> ExitCode:
-    call.output.show(text.written(written) or nothing, json.written(written))
+    lines = [f"wrote {_near(revision.path)}" for revision in written]
+    call.output.show("\n".join(lines) or nothing, json.written(written))
     return ExitCode.DONE

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from schemakit.runner.environment import Observation
     from schemakit.runner.locate import Located
-    from schemakit.runner.results import Revision
+    from schemakit.runner.revisions import Revision
 
 
 class WritingDirectory(ScriptDirectory):
@@ -37,7 +37,7 @@ class WritingDirectory(ScriptDirectory):
 
     written: tuple[Path, ...] = ()
 
-    def _generate_template(self, src: Path, dest: Path, **arguments: Any) -> None:  # noqa: ANN401 - a template's
+    def _generate_template(self, src: Path, dest: Path, **arguments: Any) -> None:
         if dest.exists():
             remedy = "choose another message, or a file_template with %%(rev)s in it."
             raise ConfigurationError(f"{dest} is there already.", remedy=remedy)
@@ -125,7 +125,7 @@ class Author:
 def _writing(directory: ScriptDirectory) -> WritingDirectory:
     directory.__class__ = WritingDirectory
     directory.messaging_opts = {"quiet": True}  # what was written is for the caller to say
-    assert isinstance(directory, WritingDirectory)  # noqa: S101 - for the type checker
+    assert isinstance(directory, WritingDirectory)
     return directory
 
 
@@ -141,7 +141,7 @@ def _check(scripts: Scripts, draft: Draft) -> None:
         )
     if draft.merge and heads != ("heads",):
         named = {script.revision for script in scripts.directory.get_revisions(heads)}
-        if len(named) < 2:  # noqa: PLR2004 - one alone is no merge
+        if len(named) < 2:
             raise ConfigurationError(
                 f"{', '.join(heads)} is one revision.", remedy="name two, or none for all heads."
             )

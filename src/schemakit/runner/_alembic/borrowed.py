@@ -5,7 +5,6 @@ share all state with the caller's, and on which opening, closing and disposing d
 it does opens a second engine, and nothing it closes is taken from the caller.
 """
 
-# ruff: noqa: ANN401 - the signatures are those of SQLAlchemy, Alembic and Python
 from __future__ import annotations
 
 from contextlib import contextmanager
@@ -144,7 +143,7 @@ class BorrowedEngine(Engine):
         self.connect().execution_options(**options)
         return self
 
-    def dispose(self, close: bool = True) -> None:  # noqa: FBT001, FBT002 - SQLAlchemy's signature
+    def dispose(self, close: bool = True) -> None:
         """Do nothing: the pool is the caller's."""
 
 

@@ -83,28 +83,30 @@ class Bridge:
     percent_escapes: bool
     external: bool
 
-    def rewrite(  # noqa: PLR0913, PLR0917 - SQLAlchemy's signature
+    def rewrite(
         self,
         connection: Connection,
         cursor: Any,
         statement: str,
         parameters: Any,
         context: Any,
-        executemany: bool,  # noqa: FBT001
+        executemany: bool,
     ) -> tuple[str, Any]:
         """Change what SQLAlchemy is about to hand to the driver, where it must be changed."""
         if self.percent_escapes and getattr(context, "compiled", None) is None:
             statement = statement.replace("%%", "%")
         self.look(statement, parameters)
-        if parameters and needs_literals(statement, split=self.split):
-            rows = range(len(parameters) if executemany else 1)
-            statement = ";\n".join(with_values(context, statement, row) for row in rows)
-            parameters = [()] if executemany else ()
         statement = self.observer.before(connection, statement)
-        if isinstance(cursor, type(self.adapted)._schemakit):  # noqa: SLF001 - our own mark
-            cursor.seen = True
-            if parameters and not executemany and context.compiled is not None:
-                cursor.written_out = partial(with_values, context, statement)
+        written = bool(parameters) and needs_literals(statement, split=self.split)
+        write = partial(with_values, context, statement)
+        if isinstance(cursor, type(self.adapted)._schemakit):
+            # Written out by the cursor: logs and listeners see no values, as with psycopg2.
+            cursor.seen, cursor.written = True, written
+            cursor.write = write if parameters and context.compiled is not None else None
+            if written and cursor.write is None:
+                write()  # says why it cannot
+        elif written and not executemany:  # a server-side cursor
+            statement, parameters = write(), ()
         return statement, parameters
 
     def look(self, statement: str, parameters: Any) -> None:

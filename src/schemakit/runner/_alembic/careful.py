@@ -1,6 +1,5 @@
 """Alembic's migration context, careful with transactions that are not its own."""
 
-# ruff: noqa: ANN401 - the signatures are those of SQLAlchemy, Alembic and Python
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 class CarefulMigrationContext(MigrationContext):
     """Alembic's context, with an autocommit_block that says what is wrong and masks nothing."""
 
-    def begin_transaction(self, _per_migration: bool = False) -> Any:  # noqa: FBT001, FBT002 - Alembic's signature
+    def begin_transaction(self, _per_migration: bool = False) -> Any:
         """Begin as Alembic does."""
         with managed(self.connection):
             return super().begin_transaction(_per_migration)

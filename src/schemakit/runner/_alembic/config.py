@@ -1,6 +1,5 @@
 """Build the Alembic ``Config`` that env.py sees."""
 
-# ruff: noqa: ANN401 - the signatures are those of SQLAlchemy, Alembic and Python
 from __future__ import annotations
 
 import configparser

@@ -36,7 +36,7 @@ def bridged_class(original: Any, bridge: Bridge) -> type:
     """Return a subclass of the adapted connection whose cursors deliver as `deliver` decides."""
     cursor_class = _bridged_cursor(original, bridge)
 
-    def cursor(self: Any, server_side: bool = False) -> Any:  # noqa: FBT001, FBT002 - SQLAlchemy's
+    def cursor(self: Any, server_side: bool = False) -> Any:
         return original.cursor(self, server_side=True) if server_side else cursor_class(self)
 
     def set_isolation_level(self: Any, level: Any) -> None:
@@ -69,12 +69,14 @@ class _Bridged(_Base):  # type: ignore[misc]  # as above
     Attributes:
         bridge: of the run.
         seen: whether the bridge has seen the statement before SQLAlchemy handed it over.
-        written_out: returns the statement with its values in the text.
+        written: whether its values must stand in the text.
+        write: returns the statement with the values of an execution of it in the text.
     """
 
     bridge: Bridge
     seen: bool = False
-    written_out: Callable[[], str] | None = None
+    written: bool = False
+    write: Callable[..., str] | None = None
 
     def __enter__(self) -> Any:  # SQLAlchemy's own has it since 2.1 only
         return self
@@ -83,32 +85,36 @@ class _Bridged(_Base):  # type: ignore[misc]  # as above
         self.close()
 
     def execute(self, operation: str, parameters: Any = None) -> None:
-        self._show(operation, parameters)
-        written_out, self.written_out = self.written_out, None
+        written, write = self._taken_over(operation, parameters)
+        if written and write is not None:
+            self._deliver(write(), None)
+            return
         try:
             self._deliver(operation, parameters)
         except Exception as error:
-            if written_out is None or not _never_sent(error):
+            if write is None or not _never_sent(error):
                 raise
             # The value is none that asyncpg takes for the column's type, such as a date as
             # text; psycopg2 left that to the server.
-            try:
-                statement = written_out()
-            except StatementRefused:
-                raise error from error.__cause__
-            self._deliver(statement, None)
+            self._deliver(_written(write, error), None)
 
     def executemany(self, operation: str, seq_of_parameters: Any) -> None:
-        self._show(operation, seq_of_parameters)
-        if any(seq_of_parameters):
+        written, write = self._taken_over(operation, seq_of_parameters)
+        if not written or write is None:
             super().executemany(operation, seq_of_parameters)
-        else:
-            self._deliver(operation, None)
+            return
+        for row in range(len(seq_of_parameters)):
+            self._deliver(write(row), None)
 
-    def _show(self, operation: str, parameters: Any) -> None:
-        seen, self.seen = self.seen, False
-        if not seen:  # from a raw cursor
+    def _taken_over(
+        self, operation: str, parameters: Any
+    ) -> tuple[bool, Callable[..., str] | None]:
+        """Return what the bridge has left here for this statement, once."""
+        if not self.seen:  # from a raw cursor
             self.bridge.look(operation, parameters)
+        found = self.written, self.write
+        self.seen, self.written, self.write = False, False, None
+        return found
 
     def _deliver(self, operation: str, parameters: Any) -> None:
         way = deliver(operation, parameters=bool(parameters), split=self.bridge.split)
@@ -158,6 +164,13 @@ class _Bridged(_Base):  # type: ignore[misc]  # as above
         except Exception as error:  # translated, as the cursor's own are
             self._handle_exception(error)
             raise
+
+
+def _written(write: Callable[..., str], error: Exception) -> str:
+    try:
+        return write()
+    except StatementRefused:
+        raise error from error.__cause__
 
 
 def _never_sent(error: BaseException) -> bool:

@@ -1,6 +1,5 @@
 """Run env.py, or do what it would do where there is none."""
 
-# ruff: noqa: ANN401 - the signatures are those of SQLAlchemy, Alembic and Python
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
@@ -242,7 +241,7 @@ def run_environment(
                 own.commit()
     finally:
         config.attributes.pop("connection", None)
-        environment._migration_context = None  # noqa: SLF001 - it holds the connection
+        environment._migration_context = None
         environment.connection = None
 
 
@@ -265,7 +264,7 @@ def _execute(path: Path, config: Config, connection: BorrowedConnection | None) 
     engine = BorrowedEngine(connection) if connection is not None else None
     module.__dict__["__builtins__"] = Imports(engine, url_shown(config)).builtins()
     code = spec.loader.get_code("env_py")  # type: ignore[attr-defined]  # SourceFileLoader has it
-    exec(code, module.__dict__)  # noqa: S102 - the user's own env.py
+    exec(code, module.__dict__)
 
 
 def _without_env_py(environment: ScopedEnvironment, errand: Errand) -> None:

@@ -6,7 +6,6 @@ engine factories (the caller's connection comes out), ``asyncio.run`` and its li
 already), logging configuration (it is the application's), and a missing DATABASE_URL.
 """
 
-# ruff: noqa: ANN401 - the signatures are those of SQLAlchemy, Alembic and Python
 from __future__ import annotations
 
 import asyncio
@@ -74,8 +73,8 @@ class Imports:
     def _import(
         self,
         name: str,
-        globals: Any = None,  # noqa: A002 - the signature of __import__
-        locals: Any = None,  # noqa: A002 - the same
+        globals: Any = None,
+        locals: Any = None,
         fromlist: Any = (),
         level: int = 0,
     ) -> Any:
@@ -133,6 +132,12 @@ class Imports:
         self._note(url)
         if self._engine is None:
             raise EnvironmentRefused("env.py opens an engine to write SQL offline.")
+        if "search_path" in str(options.get("connect_args")):
+            # The one argument that decides where tables go: not to be dropped without a word.
+            raise EnvironmentRefused(
+                "env.py sets search_path in connect_args.",
+                remedy="set it on the engine that you pass, or by SET search_path in env.py.",
+            )
         return self._engine.execution_options(**options.get("execution_options") or {})
 
     def _from_config(

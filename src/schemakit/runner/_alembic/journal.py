@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 
-from schemakit.runner.results import Applied, Command, Event, Revision
+from schemakit.runner.results import Command, Event
+from schemakit.runner.revisions import Applied, Revision
 from schemakit.sql import Name
 
 Notify = Callable[[Event], None]

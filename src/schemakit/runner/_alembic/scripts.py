@@ -15,7 +15,7 @@ from alembic.script import revision as alembic_revision
 from alembic.util import CommandError
 
 from schemakit.errors import ConfigurationError, MultipleHeads, UnknownRevision
-from schemakit.runner.results import Revision
+from schemakit.runner.revisions import Revision
 
 from . import proxies
 
@@ -45,16 +45,16 @@ class Scripts:
     @property
     def effective_heads(self) -> tuple[str, ...]:
         """The heads as the version table shows them when everything is applied."""
-        return tuple(sorted(self.directory.revision_map._real_heads))  # noqa: SLF001 - public only from Alembic 1.18.5
+        return tuple(sorted(self.directory.revision_map._real_heads))
 
     @property
     def folders(self) -> tuple[Path, ...]:
         """The version locations."""
-        return tuple(self.directory._version_locations)  # noqa: SLF001 - the resolved ones
+        return tuple(self.directory._version_locations)
 
     def knows(self, revision: str) -> bool:
         """Whether *revision* is the whole id of one of its revisions."""
-        return revision in self.directory.revision_map._revision_map  # noqa: SLF001 - exact, no partial match
+        return revision in self.directory.revision_map._revision_map
 
     def history(self) -> tuple[Revision, ...]:
         """Every revision, newest first."""
@@ -68,19 +68,19 @@ class Scripts:
         """What `upgrade` to *target* runs on a database at *heads*, in order."""
         self.refuse_ambiguous(target)
         with self._translated(target):
-            return list(self.directory._upgrade_revs(target, tuple(heads)))  # type: ignore[arg-type]  # noqa: SLF001 - what command.upgrade calls
+            return list(self.directory._upgrade_revs(target, tuple(heads)))  # type: ignore[arg-type]
 
     def downgrade_steps(self, target: str, heads: Sequence[str]) -> list[MigrationStep]:
         """What `downgrade` to *target* runs on a database at *heads*, in order."""
         with self._translated(target):
-            return list(self.directory._downgrade_revs(target, tuple(heads)))  # type: ignore[arg-type]  # noqa: SLF001 - what command.downgrade calls
+            return list(self.directory._downgrade_revs(target, tuple(heads)))  # type: ignore[arg-type]
 
     def stamp_steps(self, targets: Sequence[str], heads: Sequence[str]) -> list[MigrationStep]:
         """What `stamp` with *targets* changes in the version table."""
         for target in targets:
             self.refuse_ambiguous(target)
         with self._translated(", ".join(targets)):
-            return list(self.directory._stamp_revs(tuple(targets), tuple(heads)))  # noqa: SLF001 - what command.stamp calls
+            return list(self.directory._stamp_revs(tuple(targets), tuple(heads)))
 
     def refuse_ambiguous(self, target: str) -> None:
         """Raise `MultipleHeads` if *target* is ``head`` and there are several."""
@@ -112,7 +112,7 @@ class Scripts:
 
     def _unknown(self, target: str, said: str) -> UnknownRevision:
         wanted = target.rpartition("@")[2].partition(":")[2] or target.rpartition("@")[2]
-        known = [str(key) for key in self.directory.revision_map._revision_map if key]  # noqa: SLF001 - ids and labels
+        known = [str(key) for key in self.directory.revision_map._revision_map if key]
         names = [*known, "head", "heads", "base"]
         near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
@@ -169,10 +169,10 @@ def describe(script: Script) -> Revision:
     """Return *script* as a plain value."""
     return Revision(
         id=script.revision,
-        down=tuple(script._versioned_down_revisions),  # noqa: SLF001 - normalised to a tuple
+        down=tuple(script._versioned_down_revisions),
         doc=script.doc,
         path=script.path,
         labels=tuple(sorted(script.branch_labels)),
-        depends_on=tuple(script._resolved_dependencies),  # noqa: SLF001 - normalised to a tuple
+        depends_on=tuple(script._resolved_dependencies),
         is_head=script.is_head,
     )

@@ -1,0 +1,31 @@
+"""Run env.py without the lock and without writing, to learn what it configures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
+
+from . import failure
+from .environment import Observation, run
+
+if TYPE_CHECKING:
+    from .run import Run
+
+
+async def versions(of: Run) -> tuple[str, ...] | None:
+    """Return what env.py's version table holds; None where it takes the lock to find out."""
+    watch = Observation(lambda _: [])
+    try:
+        shown = await run(
+            of.session, of.directory, of.order.command, of.reporter, watch, probing=True
+        )
+    except DBAPIError:
+        # Another process may be creating what env.py looks for: the lock will sort that out.
+        await of.session.resting()
+        return None
+    except Exception as error:
+        failure.reraise(error, watch, external=False)
+    of.directory.remember(shown.table)
+    # Of several version tables (a loop over tenants) the first says nothing of the others.
+    return shown.heads if shown.single else None
