@@ -18,7 +18,7 @@ demo: $(VENV)/.ready ## Start an embedded PostgreSQL, upgrade it to head, print 
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.ready ## Run the tests (SCHEMAKIT_TEST_PG=14 … 18 takes that server from the matrix).
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 $(VENV)-lowest/.ready: pyproject.toml tools/lowest.py
 	test -x $(VENV)-lowest/bin/python || $(PYTHON) -m venv $(VENV)-lowest
@@ -28,7 +28,7 @@ $(VENV)-lowest/.ready: pyproject.toml tools/lowest.py
 	touch $@
 
 test-lowest: $(VENV)-lowest/.ready ## Run the tests with the lowest dependencies declared.
-	$(VENV)-lowest/bin/python -m pytest $(ARGS)
+	$(VENV)-lowest/bin/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(VENV)/.ready ## Format, lint, types, layers.
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a server, directories, interleaved timing, and the table at the end."""
+"""What the benchmarks share: a server, directories, interleaved timing, the table at the end."""
 
 import os
 import platform
@@ -21,13 +21,14 @@ SIZES = (1, 100, 1000, 3000)
 
 Contestant = Callable[[], Awaitable[object]]
 
-ENV_SHARED = '''
+ENV_SHARED = """
 from alembic import context
 target_metadata = None
-context.configure(connection=context.config.attributes["connection"], target_metadata=target_metadata)
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=target_metadata)
 with context.begin_transaction():
     context.run_migrations()
-'''
+"""
 
 REVISION = '''"""add column {number}
 
@@ -62,7 +63,7 @@ def downgrade() -> None:
 async def server() -> AsyncIterator[EmbeddedServer]:
     """Run a PostgreSQL whose data lie in memory where the machine has such a place."""
     memory = Path("/dev/shm")  # noqa: S108 - tmpfs, on purpose
-    if memory.is_dir():
+    if memory.is_dir():  # noqa: ASYNC240 - once, before anything is measured
         os.environ.setdefault("SCHEMAKIT_PG_HOME", str(memory / f"schemakit-bench-{os.getuid()}"))
     async with EmbeddedServer(settings={"max_connections": "50"}) as running:
         yield running

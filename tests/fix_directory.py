@@ -59,7 +59,7 @@ class Directory:
 
     def revision(
         self,
-        id,
+        id,  # noqa: A002 - Alembic's word
         upgrade="pass",
         downgrade="pass",
         *,
@@ -125,6 +125,6 @@ def new_directory(tmp_path):
 def _fresh_memory(tmp_path_factory, monkeypatch):
     """Begin each test as a fresh process on a fresh machine would: nothing is remembered."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-    from schemakit.runner import index
+    from schemakit.runner import index  # noqa: PLC0415 - after the plugin is loaded
 
     index.forget()

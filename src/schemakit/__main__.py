@@ -15,7 +15,7 @@ def main() -> None:
         sys.stderr.write("The command line is an extra: install 'schemakit[cli]'\n")
         sys.exit(_MISUSE)
     try:
-        from schemakit.cli.program import run
+        from schemakit.cli.program import run  # noqa: PLC0415 - imports what may be missing
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     sys.exit(run(sys.argv[1:]))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
-def run(*, settings: Settings | None = None, **configure: Any) -> None:
+def run(*, settings: Settings | None = None, **configure: Any) -> None:  # noqa: ANN401 - context.configure says what they are
     """Configure Alembic and run what it was called for; call it at the end of env.py.
 
     Args:
@@ -33,6 +33,6 @@ def run(*, settings: Settings | None = None, **configure: Any) -> None:
         ConfigurationError: called by Alembic, and no URL says which database.
         LockTimeout: another process is migrating, and did not end in ``settings.lock_wait``.
     """
-    from schemakit.runner._alembic import standalone
+    from schemakit.runner._alembic import standalone  # noqa: PLC0415 - importing env stays light
 
     standalone.run_environment(configure, settings)

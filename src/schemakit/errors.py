@@ -15,6 +15,7 @@ does not say the way out is not finished.
      │   └─ MultipleHeads                  ``head`` is ambiguous
      ├─ DatabaseAhead                      the database is newer than this code
      ├─ LockTimeout                        another process is migrating
+     ├─ NotAtHead                          autogenerate asks for a database at head
      ├─ NotCurrent                         waited in vain for another process to migrate
      ├─ EnvironmentFailed                  env.py raised
      ├─ AccessDenied                       the role lacks a right
@@ -105,7 +106,9 @@ class UnknownRevision(ConfigurationError):
 class MultipleHeads(ConfigurationError):
     """The migrations directory has more than one head, so `head` is ambiguous."""
 
-    remedy = 'ask for "heads" to take all of them, for one by its id, or merge them: alembic merge.'
+    remedy = (
+        'ask for "heads" to take all of them, for one by its id, or merge them: schemakit merge.'
+    )
 
 
 class DatabaseAhead(SchemakitError):
@@ -125,6 +128,12 @@ class LockTimeout(SchemakitError):
     def __init__(self, detail: str = "", *, holders: Sequence[LockHolder] = ()) -> None:
         super().__init__(detail)
         self.holders = tuple(holders)
+
+
+class NotAtHead(SchemakitError):
+    """The database is not at head, so it does not show what the models add to it."""
+
+    remedy = "run `schemakit upgrade` on it, and ask again."
 
 
 class NotCurrent(SchemakitError):
@@ -153,7 +162,7 @@ class RevisionFailed(SchemakitError):
 
     remedy = "mend the revision and run again; it goes on from the heads named above."
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a failure carries all that is known of it
         self,
         detail: str = "",
         *,

@@ -1,5 +1,5 @@
-import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -99,8 +99,12 @@ async def test_autogenerate_and_check(on_database, directory, models):
     assert answer.json == {"written": []}
 
 
+def without_the_project():
+    return [path for path in sys.path if path not in ("", str(Path.cwd()))]
+
+
 async def test_env_py_finds_the_modules_of_the_project(on_database, directory, models, monkeypatch):
-    monkeypatch.setattr("sys.path", [path for path in sys.path if path not in ("", os.getcwd())])
+    monkeypatch.setattr("sys.path", without_the_project())
     before = list(sys.path)
     directory.env(
         f"from {models} import Base\nfrom schemakit.env import run\n"

@@ -159,7 +159,7 @@ LOCKED = "SELECT pg_advisory_lock($1)"
 
 
 async def test_another_process_holds_the_lock(on_database, directory, oracle):
-    from schemakit.runner.locks import lock_key
+    from schemakit.runner.locks import lock_key  # noqa: PLC0415 - the one use
 
     directory.tables(1)
     await oracle.execute("SET application_name = 'deployment 1'")

@@ -5,7 +5,7 @@ import pytest
 
 from schemakit.embedded import EmbeddedServer
 
-SECRET = "hunter2: 100% safe"
+SECRET = "hunter2: 100% safe"  # noqa: S105 - the test's own
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from schemakit.embedded import EmbeddedServer
 
 async def use(data):
     async with EmbeddedServer(data) as server:
-        print(server.data_directory, flush=True)
+        print(server.data_directory, flush=True)  # noqa: T201  how the test hears of it
         loop = asyncio.get_running_loop()
         spoken = asyncio.Event()
         loop.add_reader(sys.stdin, spoken.set)
@@ -21,7 +21,7 @@ async def use(data):
 
 async def forget(data):
     server = await EmbeddedServer(data).start()
-    print(server.data_directory, flush=True)
+    print(server.data_directory, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

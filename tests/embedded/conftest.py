@@ -28,7 +28,7 @@ IMPORTABLE = {"PYTHONPATH": os.pathsep.join([str(SOURCES), os.environ.get("PYTHO
 @pytest.fixture(scope="session")
 def base():
     """One base for the session: binaries that must be copied are copied once."""
-    parent = "/var/tmp" if os.geteuid() == 0 else None
+    parent = "/var/tmp" if os.geteuid() == 0 else None  # noqa: S108  made by mkdtemp
     directory = Path(tempfile.mkdtemp(prefix="skt-", dir=parent))
     directory.chmod(0o755)
     yield directory

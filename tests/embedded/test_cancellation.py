@@ -16,7 +16,7 @@ from schemakit.errors import EmbeddedError
 async def test_cancelled_in_start(playground, milestone, query):
     home = playground / "pg"
     starting = asyncio.create_task(EmbeddedServer(home).start())
-    while not any(home.glob(milestone)):
+    while not any(home.glob(milestone)):  # noqa: ASYNC110  the server's progress
         await asyncio.sleep(0.001)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):

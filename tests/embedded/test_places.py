@@ -117,4 +117,4 @@ def link_tree(source, target):
         here = target / os.path.relpath(directory, source)
         here.mkdir(parents=True, exist_ok=True)
         for name in files:
-            (here / name).hardlink_to(os.path.join(directory, name))
+            (here / name).hardlink_to(os.path.join(directory, name))  # noqa: PTH118

@@ -8,8 +8,10 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from textwrap import dedent
 
+import asyncpg
 import pytest
 from sqlalchemy import event, make_url
 from tests.fix_postgres import disposing, pool_free
@@ -367,8 +369,6 @@ async def test_another_database_of_the_same_directory_is_migrated(service, new_d
 
 
 async def test_a_database_dropped_and_made_again_is_migrated(service, database_url, oracle, dsn_of):
-    import asyncpg
-
     service.with_env(PLAIN)
     name = make_url(database_url).database
     async with disposing(pool_free(database_url)) as engine:
@@ -427,4 +427,4 @@ async def test_a_process_remembers_for_the_next(service, database_url, tmp_path)
     kept = {"SCHEMAKIT_INDEX": str(tmp_path / "kept")}
     fresh(database_url, service.directory, **kept)
     assert fresh(database_url, service.directory, **kept) == []
-    assert len(os.listdir(kept["SCHEMAKIT_INDEX"])) == 1
+    assert len(list(Path(kept["SCHEMAKIT_INDEX"]).iterdir())) == 1

@@ -11,10 +11,11 @@ from schemakit.errors import (
     DatabaseAhead,
     EnvironmentFailed,
     MultipleHeads,
+    NotAtHead,
     SchemakitError,
     UnknownRevision,
 )
-from schemakit.runner.authoring import NotAtHead, init_directory, merge_heads, new_revision
+from schemakit.runner.authoring import init_directory, merge_heads, new_revision
 
 ENV = """
 import sqlalchemy as sa

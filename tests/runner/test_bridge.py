@@ -369,7 +369,7 @@ async def test_star_is_what_the_table_is_after_ddl_as_text(migrate):
 # -- values where the server takes no parameters --------------------------------------------------
 
 
-class Colour(str, enum.Enum):
+class Colour(str, enum.Enum):  # noqa: UP042 - what was written before StrEnum
     RED = "r'd"
 
 
@@ -388,7 +388,7 @@ DEFAULTS = [
     ("float8", -1e300),
     ("float8", math.inf),
     ("numeric", Decimal("-12.50")),
-    ("timestamp", dt.datetime(2020, 1, 2, 3, 4, 5, 6)),
+    ("timestamp", dt.datetime(2020, 1, 2, 3, 4, 5, 6)),  # noqa: DTZ001 - a naive one
     ("timestamptz", dt.datetime(2020, 1, 2, 3, 4, 5, tzinfo=dt.UTC)),
     ("date", dt.date(2020, 2, 29)),
     ("time", dt.time(3, 4, 5)),
@@ -436,7 +436,7 @@ TYPED = [
     ("sa.Interval", dt.timedelta(hours=1), "interval", dt.timedelta(hours=1)),
     ("sa.LargeBinary", b"\xff", "bytea", b"\xff"),
     ("sa.Uuid", UUID(int=1), "uuid", UUID(int=1)),
-    ("sa.DateTime", dt.datetime(2020, 1, 2), "timestamp", dt.datetime(2020, 1, 2)),
+    ("sa.DateTime", dt.datetime(2020, 1, 2), "timestamp", dt.datetime(2020, 1, 2)),  # noqa: DTZ001
     ("sa.Boolean", True, "boolean", True),
     ("sa.Numeric", Decimal("1.10"), "numeric", Decimal("1.10")),
 ]
@@ -494,7 +494,7 @@ TYPED_LITERALS = [
     ("INTERVAL :v", dt.timedelta(hours=2), dt.timedelta(hours=2)),
     ("date :v", "2020-02-29", dt.date(2020, 2, 29)),
     ("date :v", dt.date(2020, 2, 29), dt.date(2020, 2, 29)),
-    ("timestamp :v", "2020-02-29 01:02", dt.datetime(2020, 2, 29, 1, 2)),
+    ("timestamp :v", "2020-02-29 01:02", dt.datetime(2020, 2, 29, 1, 2)),  # noqa: DTZ001
     ("timestamp with time zone :v", "2020-02-29 00:00+00", dt.datetime(2020, 2, 29, tzinfo=dt.UTC)),
     ("jsonb :v ->> 'a'", '{"a": "it\'s"}', "it's"),
     ("3 -:v", -5, 8),
@@ -527,9 +527,7 @@ UTILITIES = {
 @pytest.mark.parametrize(
     ("sql", "value", "question", "answer"), UTILITIES.values(), ids=UTILITIES.keys()
 )
-async def test_a_utility_statement_takes_a_parameter(
-    migrate, oracle, sql, value, question, answer
-):
+async def test_a_utility_statement_takes_a_parameter(migrate, oracle, sql, value, question, answer):
     await migrate(
         f"op.execute('create table a (x int)')\nbind.execute(sa.text({sql!r}), {{'v': give}})",
         value,

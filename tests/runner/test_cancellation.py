@@ -1,7 +1,11 @@
 """Cancelled at every point: what comes out is the cancellation, and the server is left at rest."""
 
 import asyncio
+import signal
+import sys
 import types
+from asyncio.subprocess import PIPE
+from pathlib import Path
 
 import anyio
 import asyncpg
@@ -58,14 +62,14 @@ class Cancellation:
                 self.loop.call_soon(self.strike)
             try:
                 step, value = work.send, (yield waiting)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - handed on
                 step, value = work.throw, error
 
 
 async def by_cancel(work, at):
     """Cancel as ``task.cancel()`` does; return whether it struck before the end."""
     task = None
-    with Cancellation(at, lambda: task.cancel()):
+    with Cancellation(at, lambda: task.cancel()):  # noqa: PLW0108 - the task comes later
         task = asyncio.ensure_future(work)
         await asyncio.wait([task])
     if not task.cancelled():
@@ -79,8 +83,7 @@ async def by_timeout(work, at):
         async with asyncio.timeout(None) as timeout:
             with Cancellation(at, lambda: timeout.reschedule(0)):
                 await work
-    except BaseException as error:
-        assert type(error) is TimeoutError, repr(error)
+    except TimeoutError:
         assert asyncio.current_task().cancelling() == 0
         return True
     return False
@@ -92,13 +95,12 @@ async def by_anyio(work, at):
         with anyio.fail_after(600) as scope:
 
             def strike():
-                scope.deadline = anyio.current_time()
+                scope.deadline = asyncio.get_running_loop().time()
                 scope.cancel()
 
             with Cancellation(at, strike):
                 await work
-    except BaseException as error:
-        assert type(error) is TimeoutError, repr(error)
+    except TimeoutError:
         assert asyncio.current_task().cancelling() == 0
         return True
     return False
@@ -318,6 +320,20 @@ async def test_a_revision_that_swallows_the_cancellation_cannot_keep_it(engine, 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(1):
             await schemakit.upgrade(engine, migrations=directory)
+    await at_rest(oracle)
+
+
+async def test_control_c_leaves_nothing_behind(database_url, oracle, directory):
+    directory.revision("r1", SLEEPING).settle()
+    worker = Path(__file__).with_name("worker.py")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(worker), database_url, str(directory.path), stdin=PIPE, stderr=PIPE
+    )
+    process.stdin.write(b"go\n")
+    await blocked(oracle)
+    process.send_signal(signal.SIGINT)
+    _, said = await process.communicate()
+    assert said.endswith(b"KeyboardInterrupt\n")
     await at_rest(oracle)
 
 

@@ -104,9 +104,11 @@ async def test_a_synchronous_engine_is_refused():
 
 
 async def test_a_synchronous_connection_is_refused():
-    with create_engine("sqlite://").connect() as connection:
-        with pytest.raises(UnsupportedTarget, match="Connection is synchronous"):
-            await schemakit.upgrade(connection)
+    with (
+        create_engine("sqlite://").connect() as connection,
+        pytest.raises(UnsupportedTarget, match="Connection is synchronous"),
+    ):
+        await schemakit.upgrade(connection)
 
 
 @pytest.mark.parametrize("target", ["postgresql://x", None, 3])

@@ -1,4 +1,4 @@
-"""What a run reports: events to the callback, to logging and to OpenTelemetry; nothing on stdout."""
+"""What a run reports: events, log records and spans; and that it prints nothing."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""When it fails: what was kept, what failed, why; no secret in the text; and the next run goes on."""
+"""When it fails: what was kept, what failed and why, without a secret in the text."""
 
 import asyncio
 import pickle
@@ -100,8 +100,9 @@ async def test_the_error_names_the_revision_its_file_and_the_statement(engine, d
         f"upgrade of bad ({error.path})",
         'ProgrammingError: column "nope" of relation "t1" does not exist',
         "statement: INSERT INTO t1 (nope) VALUES (?)",
-        f"Kept of this run: {'r1' if mode else 'nothing'}. The database is at "
-        f"{'r1' if mode else 'base'}.",
+        "Kept of this run: r1. The database is at r1."
+        if mode
+        else "Kept of this run: nothing. The database is at base.",
         "Remedy: mend the revision and run again; it goes on from the heads named above.",
     ]
 
@@ -246,6 +247,78 @@ async def test_a_server_that_is_not_there_is_reported_as_the_driver_does(directo
             await schemakit.upgrade(engine, migrations=directory.tables(1).settle())
 
 
+# -- what may be over the next time ----------------------------------------------------------------
+
+IMPATIENT = """
+op.execute("SET LOCAL lock_timeout = '50ms'")
+op.execute("ALTER TABLE busy ADD COLUMN x int")
+"""
+
+
+@pytest.fixture
+async def busy(oracle, connect):
+    """A transaction that holds the table ``busy``."""
+    await oracle.execute("CREATE TABLE busy (id int)")
+    transaction = (await connect()).transaction()
+    await transaction.start()
+    await transaction._connection.execute("LOCK TABLE busy")
+    return transaction
+
+
+async def test_a_lock_that_was_not_to_be_had_is_tried_again(engine, oracle, directory, busy):
+    async def on_event(event):
+        events.append(event)
+        if event.kind == "retrying":
+            await busy.rollback()
+
+    events = []
+    directory.revision("r1", IMPATIENT).settle()
+    result = await schemakit.upgrade(engine, migrations=directory, on_event=on_event)
+    assert [step.revision for step in result.applied] == ["r1"]
+    assert [event.kind for event in events] == [
+        "started",
+        "revision_started",
+        "revision_failed",
+        "retrying",
+        "revision_started",
+        "revision_finished",
+        "finished",
+    ]
+    assert str(events[3]) == "lock not available in r1: trying again in 0.5 s"
+
+
+async def test_it_is_not_tried_for_ever(engine, oracle, directory, busy):
+    events = []
+    directory.revision("r1", IMPATIENT)
+    error = await failed(engine, directory, on_event=events.append)
+    assert "canceling statement due to lock timeout" in str(error)
+    assert [event.kind for event in events].count("retrying") == 2
+    await busy.rollback()
+
+
+async def test_a_run_that_has_kept_something_is_not_tried_again(engine, oracle, directory, busy):
+    env = ONE_TRANSACTION.format(options="transaction_per_migration=True")
+    events = []
+    error = await failed(
+        engine,
+        directory.env(env).tables(1).revision("r2", IMPATIENT),
+        on_event=events.append,
+    )
+    assert [step.revision for step in error.applied] == ["r1"]
+    assert "retrying" not in [event.kind for event in events]
+    await busy.rollback()
+
+
+async def test_in_the_callers_transaction_nothing_is_tried_again(engine, oracle, directory, busy):
+    events = []
+    directory.revision("r1", IMPATIENT)
+    async with engine.connect() as connection:
+        await connection.begin()
+        await failed(connection, directory, on_event=events.append)
+    assert "retrying" not in [event.kind for event in events]
+    await busy.rollback()
+
+
 # -- no secret in the text -------------------------------------------------------------------------
 
 
@@ -308,7 +381,7 @@ async def test_the_log_holds_no_value_either(engine, directory, monkeypatch, cap
 
 async def test_a_failure_can_be_pickled(engine, directory):
     error = await failed(engine, directory.tables(1).revision("bad", BAD))
-    copied = pickle.loads(pickle.dumps(error))
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301 - what it has just written
     assert (copied.revision, str(copied)) == ("bad", str(error))
 
 

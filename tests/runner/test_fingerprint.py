@@ -116,6 +116,6 @@ def test_folders_that_are_not_there_are_looked_at_all_the_same(tmp_path):
 
 def test_a_name_that_is_no_utf_8_is_looked_at(project):
     path = os.fsencode(project.path / "versions") + b"/\xff.py"
-    with open(path, "wb"):
+    with open(path, "wb"):  # noqa: PTH123 - a Path takes no bytes
         pass
     assert project().digest

@@ -228,7 +228,7 @@ async def test_two_directories_are_told_apart(engine, new_directory, tmp_path):
     for made in (one, two):
         made.revision("a").settle()
         await schemakit.upgrade(engine, migrations=made, settings=kept)
-    assert len(os.listdir(tmp_path / "kept")) == 2
+    assert len(list((tmp_path / "kept").iterdir())) == 2
 
 
 async def test_version_locations_of_the_call_are_told_apart(engine, directory):

@@ -197,7 +197,7 @@ def test_a_config_without_a_location_is_told_so(project):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("alembic.ini", "no section\n"), ("pyproject.toml", "[tool.\n")],
+    [("alembic.ini", "no section\n"), ("pyproject.toml", "[tool.alembic\n")],
 )
 def test_a_file_that_cannot_be_read_is_named(project, name, text):
     write(project / name, text)

@@ -102,7 +102,8 @@ def test_no_pause_is_longer_than_three_seconds():
 def test_a_waiter_leaves_when_the_work_is_done():
     clock = Clock()
     flow = acquire(clock, settled=lambda _: True)
-    asked, grant = play(flow, clock, HELD, False, (HOLDER,), HELD, True)
+    not_yet, done = False, True
+    asked, grant = play(flow, clock, HELD, not_yet, (HOLDER,), HELD, done)
     assert names(asked) == ["Run", "Fetch", "Fetch", "Notify", "Sleep", "Run", "Fetch"]
     assert grant == Grant(held=False, waited=asked[4].seconds)
 

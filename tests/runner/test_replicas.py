@@ -73,10 +73,10 @@ async def test_eight_processes_upgrade_one_empty_database(round_, database_url, 
 
 @pytest.mark.long
 async def test_a_hundred_processes_upgrade_one_empty_database(database_url, mixed):
-    answers = await replicas(100 if LONG else 10, database_url, mixed)
+    answers = await replicas(100 if LONG else 6, database_url, mixed)
     await each_was_applied_once(database_url, answers)
 
 
 async def test_an_engine_of_one_connection_is_enough(database_url, mixed):
-    answers = await replicas(4, database_url, mixed, slots=1)
+    answers = await replicas(3, database_url, mixed, slots=1)
     await each_was_applied_once(database_url, answers)

@@ -15,7 +15,7 @@ async def connection(engine):
 
 async def sent(connection, sql):
     def send(sync):
-        from sqlalchemy.util import await_only
+        from sqlalchemy.util import await_only  # noqa: PLC0415 - beside its use
 
         return await_only(wire.send_simple(wire.adapted(sync), sql))
 

@@ -29,7 +29,7 @@ VERSIONS = "SELECT array_agg(version_num::text ORDER BY 1) FROM alembic_version"
 async def until(condition, seconds=10.0):
     """Wait until *condition*, a coroutine function, says yes."""
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - the server gives no sign
             await asyncio.sleep(0.02)
 
 

@@ -18,14 +18,15 @@ import schemakit
 
 async def main(url: str, directory: str, slots: str = "5") -> None:
     engine = create_async_engine(url, pool_size=int(slots), max_overflow=0, pool_timeout=5)
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.readline)
     try:
         result = await schemakit.upgrade(engine, migrations=directory)
     finally:
         await engine.dispose()
     applied = [step.revision for step in result.applied]
-    print(json.dumps({"applied": applied, "heads": result.heads_after}), flush=True)
+    sys.stdout.write(json.dumps({"applied": applied, "heads": result.heads_after}) + "\n")
 
 
 asyncio.run(main(*sys.argv[1:]))

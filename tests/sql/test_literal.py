@@ -17,7 +17,7 @@ UTC = dt.UTC
 INDIA = dt.timezone(dt.timedelta(hours=5, minutes=30))
 
 
-class Colour(str, enum.Enum):
+class Colour(str, enum.Enum):  # noqa: UP042 - what was written before StrEnum
     RED = "r'd"
 
 
@@ -56,9 +56,9 @@ VALUES = [
     (Decimal("Infinity"), "numeric", Decimal("Infinity")),
     (dt.date(2020, 2, 29), "date", dt.date(2020, 2, 29)),
     (
-        dt.datetime(2020, 1, 2, 3, 4, 5, 6),
+        dt.datetime(2020, 1, 2, 3, 4, 5, 6),  # noqa: DTZ001 - a naive one is what is tested
         "timestamp without time zone",
-        dt.datetime(2020, 1, 2, 3, 4, 5, 6),
+        dt.datetime(2020, 1, 2, 3, 4, 5, 6),  # noqa: DTZ001 - the same
     ),
     (
         dt.datetime(2020, 1, 2, 3, tzinfo=INDIA),
@@ -83,8 +83,8 @@ IDS = [f"{type(value).__name__}-{number}" for number, (value, _, _) in enumerate
 @pytest.fixture(scope="module")
 def server(background, dsn_of, server_url):
     """Ask the server from a connection that lives as long as the module."""
-    import asyncpg
-    from sqlalchemy import make_url
+    import asyncpg  # noqa: PLC0415 - beside its use
+    from sqlalchemy import make_url  # noqa: PLC0415 - the same
 
     connection = background.run(asyncpg.connect(dsn_of(make_url(server_url).database)))
 

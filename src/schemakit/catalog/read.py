@@ -25,7 +25,7 @@ def query(name: str) -> TextClause:
     return text(dict(zip(blocks[1::2], blocks[2::2], strict=True))[name].strip())
 
 
-def _rows(connection: Connection, which: str, /, **parameters: Any) -> list[Any]:
+def _rows(connection: Connection, which: str, /, **parameters: object) -> list[Any]:
     return list(connection.execute(query(which), parameters))
 
 

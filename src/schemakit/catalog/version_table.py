@@ -31,7 +31,7 @@ def stored_versions(connection: Connection, table: Name) -> tuple[str, ...]:
     if connection.in_transaction() and not _relation_exists(connection, table):
         return ()
     # Cast: a plan cached before the column's type changed would be refused.
-    select = text(f"SELECT version_num::text FROM {table}")
+    select = text(f"SELECT version_num::text FROM {table}")  # noqa: S608 - Name quotes
     try:
         # A revision may have left stream_results on: such a cursor needs a transaction.
         rows = connection.execute(select, execution_options={"stream_results": False})

@@ -111,7 +111,7 @@ def where(
 
 def settings(**given: float | str | None) -> Settings:
     """Return the environment's settings, with those in *given* that are not None instead."""
-    from schemakit import Settings
+    from schemakit import Settings  # noqa: PLC0415 - keeps SQLAlchemy out of `--help`
 
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return replace(Settings.from_environment(), **chosen)

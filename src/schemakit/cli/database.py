@@ -34,7 +34,7 @@ _REMEDIES = {
 @asynccontextmanager
 async def embedded(data: str) -> AsyncIterator[AsyncEngine]:
     """Run a server on *data* and yield an engine on it; the last one to leave stops it."""
-    from schemakit.embedded import EmbeddedServer
+    from schemakit.embedded import EmbeddedServer  # noqa: PLC0415 - seldom needed
 
     async with EmbeddedServer(data) as server, connected(address(server.dsn)) as engine:
         yield engine
@@ -43,8 +43,8 @@ async def embedded(data: str) -> AsyncIterator[AsyncEngine]:
 @asynccontextmanager
 async def connected(where: Address) -> AsyncIterator[AsyncEngine]:
     """Yield an engine on *where*; asyncpg reads the URL, which knows what libpq knows."""
-    from sqlalchemy import NullPool
-    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy import NullPool  # noqa: PLC0415 - `--help` must not wait for SQLAlchemy
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
     async def connection() -> object:
         return await _connection(where)
@@ -59,7 +59,7 @@ async def connected(where: Address) -> AsyncIterator[AsyncEngine]:
 
 
 async def _connection(where: Address) -> object:
-    import asyncpg  # type: ignore[import-untyped]
+    import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415 - it has no types; as above
 
     options: dict[str, Any] = {} if where.timeout is None else {"timeout": where.timeout}
     if where.password is not None:

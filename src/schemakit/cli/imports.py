@@ -39,7 +39,7 @@ def metadata(name: str) -> MetaData:
     Raises:
         ConfigurationError: there is no such thing.
     """
-    from sqlalchemy import MetaData
+    from sqlalchemy import MetaData  # noqa: PLC0415 - `--help` must not wait for SQLAlchemy
 
     module, _, path = name.partition(":")
     try:

@@ -102,7 +102,7 @@ def taken_call(given: dict[str, Any], output: Output) -> Call:
     Raises:
         ConfigurationError: they make no sense.
     """
-    from schemakit import Migrations
+    from schemakit import Migrations  # noqa: PLC0415 - keeps SQLAlchemy out of `--help`
 
     source = click.get_current_context().get_parameter_source("database_url")
     named = source is ParameterSource.COMMANDLINE

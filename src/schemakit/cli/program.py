@@ -53,7 +53,7 @@ Completion of verbs and options with TAB, in ~/.bashrc (or ~/.zshrc with zsh_sou
 
 
 class _InOrder(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(self.commands)
 
 
@@ -66,7 +66,7 @@ def program() -> None:
     Begin with:
       schemakit status --embedded     where a database of your own stands
       schemakit upgrade --embedded    bring it to the newest revision
-    """
+    """  # noqa: D301 - \b is click's mark for lines to keep as they are
 
 
 for _verb in VERBS:

@@ -37,9 +37,9 @@ class Live:
     """A spinner, a bar over the revisions and a line for what it waits for."""
 
     def __init__(self, stream: TextIO) -> None:
-        from rich import progress
-        from rich.console import Console
-        from rich.live import Live as Screen
+        from rich import progress  # noqa: PLC0415 - rich is slow to import, and seldom needed
+        from rich.console import Console  # noqa: PLC0415
+        from rich.live import Live as Screen  # noqa: PLC0415
 
         self._bar = progress.Progress(
             progress.SpinnerColumn(),
@@ -83,8 +83,8 @@ class Live:
         self._screen.refresh()
 
     def _drawing(self) -> Group:
-        from rich.console import Group
-        from rich.text import Text
+        from rich.console import Group  # noqa: PLC0415 - as above
+        from rich.text import Text  # noqa: PLC0415
 
         return Group(self._bar, *([Text(self._waiting)] if self._waiting else []))
 

@@ -57,7 +57,7 @@ def _group(
     command: Sequence[str | Path], place: Place, output: int
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A child with a process group of its own, which is killed if we leave before it ends."""
-    child = subprocess.Popen(
+    child = subprocess.Popen(  # noqa: S603  no shell
         command,
         stdin=subprocess.DEVNULL,
         stdout=output,
@@ -110,7 +110,7 @@ def launch(command: Sequence[str | Path], place: Place) -> Launch:
     """Start ``command`` as a daemon that writes to the place's log."""
     lifeline, held = os.pipe()
     try:
-        shell = subprocess.Popen(
+        shell = subprocess.Popen(  # noqa: S603  the shell is handed positional parameters
             ["/bin/sh", "-c", DETACH, place.log, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

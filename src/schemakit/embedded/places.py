@@ -67,7 +67,7 @@ class Place:
     def socket_dir(self) -> Path:
         """The directory of the socket, short and plain enough for servers, drivers and URLs."""
         name = f"s-{_hashed(self.home)}"
-        last_resort = _shared("/tmp") / name
+        last_resort = _shared("/tmp") / name  # noqa: S108  made private by `private_directory`
         for candidate in (self.home / "s", _base_path() / name):
             if _fits(candidate):
                 return candidate
@@ -175,7 +175,7 @@ def _base_path() -> Path:
     if chosen := os.environ.get(BASE_VARIABLE):
         return Path(chosen).absolute()
     if os.geteuid() == 0:
-        return _shared("/var/tmp")
+        return _shared("/var/tmp")  # noqa: S108  made private by `private_directory`
     return _shared(tempfile.gettempdir())
 
 

@@ -69,7 +69,7 @@ def state_of(data: Path) -> State:
 
 def _answers(socket_dir: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
-        client.setblocking(False)
+        client.setblocking(False)  # noqa: FBT003  the standard library's signature
         try:
             client.connect(os.fspath(socket_dir / f".s.PGSQL.{PORT}"))
         except BlockingIOError:  # somebody listens, with a full backlog
@@ -93,6 +93,6 @@ def command_line(pid: int) -> str | None:
 def _asked_of_ps(pid: int) -> str | None:
     command = ("/bin/ps", "-ww", "-o", "command=", "-p", str(pid))
     try:
-        return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+        return subprocess.run(command, capture_output=True, check=True, text=True).stdout  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemakit.errors import ConfigurationError, DatabaseAhead, MultipleHeads, SchemakitError
+from schemakit.errors import ConfigurationError, DatabaseAhead, MultipleHeads, NotAtHead
 
 from . import failure
 from .directory import Directory
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from .locate import Source
 
 TEMPLATE = Path(__file__).with_name("_alembic") / "template"
-
-
-class NotAtHead(SchemakitError):
-    """The database is not at head, so it does not show what the models add to it."""
-
-    remedy = "run `schemakit upgrade` on it, and ask again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +70,7 @@ async def init_directory(folder: str | Path = "migrations") -> tuple[Path, ...]:
     return await asyncio.to_thread(_write_directory, Path(folder))
 
 
-async def new_revision(
+async def new_revision(  # noqa: PLR0913 - Alembic's options
     message: str,
     target: Target | None = None,
     *,
@@ -185,7 +179,7 @@ def _url(target: Target) -> URL | None:
 async def _author(
     directory: Directory, draft: Draft, metadata: MetaData | None, url: URL | None
 ) -> Author:
-    from ._alembic.authoring import Author
+    from ._alembic.authoring import Author  # noqa: PLC0415 - Alembic is imported where it is used
 
     scripts = await directory.load(url)
     try:
@@ -211,7 +205,7 @@ async def _asked(author: Author, call: Callable[..., Any], *, external: bool) ->
 
     try:
         await call(work)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - env.py is anybody's code
         hidden = failure.unmasked(error)
         if hidden is not error:
             raise hidden from None

@@ -76,7 +76,7 @@ async def downgrade(
     return await execute(target, order, on_event)
 
 
-async def stamp(
+async def stamp(  # noqa: PLR0913 - upgrade's options, and one
     target: Target,
     revision: str | Sequence[str],
     *,

@@ -73,10 +73,10 @@ def _find(source: Source, settings: Settings) -> tuple[Located, Recorded | None]
 
 
 def _load(located: Located, url: URL | None) -> tuple[Scripts, Fingerprint]:
-    from ._alembic import config, scripts
+    from ._alembic import config, scripts  # noqa: PLC0415 - Alembic is imported here, in a thread
 
     built = config.build_config(located, url)
     bare = scripts.environment_directory(built)
-    folders = tuple(bare._version_locations)
+    folders = tuple(bare._version_locations)  # noqa: SLF001 - the resolved ones
     seen = index.before_load(located, folders, recursive=bare.recursive_version_locations)
     return scripts.load(built), seen

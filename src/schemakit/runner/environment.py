@@ -104,7 +104,7 @@ class EnvironmentRun:
     expected: frozenset[str] | None
 
 
-async def run(
+async def run(  # noqa: PLR0913 - the parts of a run
     session: Session,
     directory: Directory,
     command: Command,
@@ -153,7 +153,7 @@ def _prepared(
     watch: Observation,
 ) -> Callable[..., None]:
     """Import Alembic and read the configuration: the part that need not run on the loop."""
-    from ._alembic import config, environment, journal, scripts
+    from ._alembic import config, environment, journal, scripts  # noqa: PLC0415 - in a thread
 
     record = watch.journal = journal.Journal(command, reporter)
     built = config.build_config(directory.located, session.connection.engine.url)

@@ -74,7 +74,7 @@ def _tree(folder: str) -> Iterator[str]:
 
 def _names(folder: str) -> list[str]:
     try:
-        return os.listdir(folder)
+        return os.listdir(folder)  # noqa: PTH208 - hot: a Path for each name costs as much as stat
     except OSError:
         return []
 

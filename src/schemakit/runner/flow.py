@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Execute *sql*, a statement without an answer, by the simple protocol; sends its status tag."""
+    """Execute *sql*, whose rows nobody wants, by the simple protocol; sends its status tag."""
 
     sql: str
 

@@ -70,7 +70,7 @@ async def _environment(session: Session, directory: Directory) -> Any:
     observation = Observation(lambda _: [])
     try:
         return await run(session, directory, "upgrade", Reporter(None), observation, probing=True)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - env.py is anybody's code
         failure.reraise(error, observation, external=session.external)
 
 
@@ -120,7 +120,10 @@ async def status(target: Target, *, migrations: Source = None) -> Status:
 
 
 async def wait_until_current(
-    target: Target, *, timeout: float = 300.0, migrations: Source = None
+    target: Target,
+    *,
+    timeout: float = 300.0,  # noqa: ASYNC109 - it ends in an error of its own, which says where
+    migrations: Source = None,
 ) -> tuple[str, ...]:
     """Wait until another process has brought the database to heads; for those that do not migrate.
 
@@ -191,7 +194,7 @@ async def check(
         reporter = Reporter(None)
         try:
             await run(view.session, view.directory, "upgrade", reporter, observation, probing=True)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the same
             failure.reraise(error, observation, external=False)
         return Drift(tuple(observation.differences), waiting)
 
@@ -230,6 +233,6 @@ def _render(
     start: str,
     end: str,
 ) -> str:
-    from ._alembic import offline
+    from ._alembic import offline  # noqa: PLC0415 - Alembic is imported where it is used
 
     return offline.render(directory.located, scripts, direction, start, end)

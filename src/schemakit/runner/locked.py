@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from schemakit.catalog.version_table import stored_versions
-from schemakit.errors import NotCommitted
+from schemakit.errors import NotCommitted, RevisionFailed
 
 from . import decide, failure
 from .driver import drive
 from .environment import EnvironmentRun, Observation, run
 from .heal import clear_the_way
-from .results import Command, heads_text
+from .results import Command, Event, heads_text
 from .revisions import Applied
 from .target import TIDY_SECONDS
 
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from .directory import Directory
     from .reporter import Reporter
     from .target import Session
+
+#: SQLSTATEs of what may be over the next time (manual, appendix A).
+_PASSING = {
+    "40001": "serialization failure",
+    "40P01": "deadlock",
+    "55P03": "lock not available",
+}
+#: Seconds before each further attempt.
+_PAUSES = (0.5, 2.0)
 
 #: Given the heads of the version table, the steps to run.
 Steps = Callable[[Sequence[str]], list[Any]]
@@ -54,17 +63,32 @@ class Locked:
     purge: bool = False
 
     async def migrate(self) -> Done:
-        """Run the revisions.
+        """Run the revisions, and again where that helps and the server has kept nothing.
 
         Raises:
             SchemakitError: what failed, and what the server has kept.
         """
+        for pause in _PAUSES:
+            try:
+                return await self._attempt()
+            except RevisionFailed as error:
+                state = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None)
+                if state not in _PASSING or error.applied or self.session.external:
+                    raise
+                message = f"{_PASSING[state]} in {error.revision}: trying again in {pause:.1f} s"
+            await self.reporter.tell(
+                Event("retrying", self.command, seconds=pause, message=message)
+            )
+            await anyio.sleep(pause)
+        return await self._attempt()
+
+    async def _attempt(self) -> Done:
         watch = Observation(self.steps, self._before_index)
         try:
             done = await run(
                 self.session, self.directory, self.command, self.reporter, watch, purge=self.purge
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a revision is anybody's code
             kept, heads = await self._kept(watch)
             await self.session.connection.run_sync(partial(_failed, watch, error))
             failure.reraise(error, watch, kept, heads, external=self.session.external)
@@ -101,7 +125,7 @@ class Locked:
             with anyio.fail_after(TIDY_SECONDS):
                 await self.session.resting()
                 heads = await self.session.connection.run_sync(stored_versions, table)
-        except Exception:
+        except Exception:  # noqa: BLE001 - what failed is to be told, not this
             return (), None
         return tuple(step.applied for step in decide.committed(watch.steps, heads)), heads
 

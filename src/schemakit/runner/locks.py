@@ -107,7 +107,7 @@ class Lock:
                 yield Run(
                     "SELECT 1"
                 )  # takes the place of the portal whose snapshot others wait for
-            yield Sleep(min(pause * random.uniform(0.5, 1.5), max(self.wait - waited, 0.01)))
+            yield Sleep(min(pause * random.uniform(0.5, 1.5), max(self.wait - waited, 0.01)))  # noqa: S311 - jitter
             waited = clock() - began
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
@@ -126,7 +126,7 @@ class Lock:
         if not self.transactional:
             # Asked first: an unlock of what is not held is a WARNING in the server's log.
             yield Run(
-                f"SELECT pg_catalog.pg_advisory_unlock({self.key}) WHERE EXISTS ("
+                f"SELECT pg_catalog.pg_advisory_unlock({self.key}) WHERE EXISTS ("  # noqa: S608 - integers
                 "SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
                 f"AND classid = {self.key >> 32} AND objid = {self.key & 0xFFFFFFFF} "
                 "AND pid = pg_catalog.pg_backend_pid())"

@@ -24,7 +24,7 @@ async def versions(of: Run) -> tuple[str, ...] | None:
         # Another process may be creating what env.py looks for: the lock will sort that out.
         await of.session.resting()
         return None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - env.py is anybody's code
         failure.reraise(error, watch, external=False)
     of.directory.remember(shown.table)
     # Of several version tables (a loop over tenants) the first says nothing of the others.

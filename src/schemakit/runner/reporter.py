@@ -45,7 +45,7 @@ class Reporter:
             answer = self._on_event(event)
             if inspect.isawaitable(answer):
                 await answer
-        except Exception:
+        except Exception:  # noqa: BLE001 - a listener must not stop a migration
             _log.exception("on_event raised at %s", event.kind)
 
     def warn(self, message: str) -> None:

@@ -48,7 +48,7 @@ async def sheltered(work: Callable[[], Awaitable[_T]]) -> _T:
 
 
 def _shield() -> AbstractContextManager[object]:
-    import anyio
+    import anyio  # noqa: PLC0415 - a service at head needs none of it
 
     return anyio.CancelScope(shield=True)
 
@@ -59,5 +59,5 @@ async def _outcome(
     # As a value: SystemExit raised out of a task ends the event loop, past everybody's `except`.
     try:
         return (await work(),), None
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - raised again by `sheltered`
         return (), error

@@ -18,7 +18,7 @@ def adapted(connection: Connection) -> Any:
 
 def autocommit_in_transaction(connection: Connection) -> str:
     """Return what makes *connection*, which is in autocommit, be in a transaction all the same."""
-    if connection._trans_context_manager is not None:
+    if connection._trans_context_manager is not None:  # noqa: SLF001 - see the module
         return "the call stands inside its begin() block"
     if adapted(connection).driver_connection.is_in_transaction():
         return "BEGIN was sent on it as text"
@@ -27,12 +27,12 @@ def autocommit_in_transaction(connection: Connection) -> str:
 
 def execution_options(connection: Connection) -> Any:
     """Return the execution options as they are stored."""
-    return connection._execution_options
+    return connection._execution_options  # noqa: SLF001 - see the module
 
 
 def restore(connection: Connection, options: Any) -> None:
     """Put *options* back, without the ones set meanwhile, and forget schemakit's own marks."""
-    connection._execution_options = options
+    connection._execution_options = options  # noqa: SLF001 - see the module
     for mark in [key for key in connection.__dict__ if key.startswith("_schemakit")]:
         del connection.__dict__[mark]
 
@@ -46,9 +46,9 @@ async def send_simple(adapted_connection: Any, sql: str) -> str:
     Returns:
         The status tag of the last statement, e.g. ``UPDATE 3``.
     """
-    async with adapted_connection._execute_mutex:
-        if adapted_connection._transaction is None:
-            await adapted_connection._start_transaction()
+    async with adapted_connection._execute_mutex:  # noqa: SLF001 - see the module
+        if adapted_connection._transaction is None:  # noqa: SLF001
+            await adapted_connection._start_transaction()  # noqa: SLF001
         status = await adapted_connection.driver_connection.execute(sql)
     return str(status)
 
@@ -61,6 +61,6 @@ def standard_strings(adapted_connection: Any) -> bool:
 
 def forget_statements(adapted_connection: Any) -> None:
     """Forget prepared statements: DDL sent as text makes ``SELECT *`` another one."""
-    cache = adapted_connection._prepared_statement_cache
+    cache = adapted_connection._prepared_statement_cache  # noqa: SLF001 - see the module
     if cache is not None:
         cache.clear()

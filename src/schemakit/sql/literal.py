@@ -29,7 +29,7 @@ def literal(value: object) -> str:
 
 
 @literal.register
-def _null(value: None) -> str:
+def _null(value: None) -> str:  # noqa: ARG001 - dispatched by its type
     return "NULL"
 
 
@@ -47,7 +47,7 @@ def _text(value: str) -> str:
 
 
 @literal.register
-def _boolean(value: bool) -> str:
+def _boolean(value: bool) -> str:  # noqa: FBT001 - dispatched by its type
     return "true" if value else "false"
 
 
@@ -60,7 +60,7 @@ def _integer(value: int) -> str:
 @literal.register(Decimal)
 def _real(value: float | Decimal) -> str:
     kind = "numeric" if isinstance(value, Decimal) else "float"
-    if value != value:
+    if value != value:  # noqa: PLR0124 - NaN is what differs from itself
         return f"'NaN'::{kind}"
     if abs(value) == float("inf"):
         return f"'{'-' if value < 0 else ''}Infinity'::{kind}"

@@ -10,12 +10,12 @@ from .name import Name
 
 def load() -> None:
     """Import the parser now (some 40 ms), so that a later call does not have to."""
-    import postgast
+    import postgast  # noqa: F401, PLC0415 - loading it is the point, and only now
 
 
 def split(sql: str) -> list[str] | None:
     """Return the statements of *sql*, or None where the parser cannot tell."""
-    import postgast
+    import postgast  # noqa: PLC0415 - loaded when something must be parsed, not before
 
     try:
         return [statement for statement in postgast.split(sql) if statement.strip()]
@@ -29,7 +29,7 @@ def concurrent_index(sql: str) -> Name | None:
     The name's schema is that of the table, or None. An index without a name gives None: the
     server chooses a fresh one.
     """
-    import postgast
+    import postgast  # noqa: PLC0415 - loaded when something must be parsed, not before
 
     try:
         tree = postgast.parse(sql)
@@ -49,7 +49,7 @@ def same_index(sql: str, definition: str) -> bool:
     Compared as the grammar sees them: the server writes ``USING btree`` and the schema out. It
     also writes casts out, so of two equal indexes on expressions it may say no.
     """
-    import postgast
+    import postgast  # noqa: PLC0415 - loaded when something must be parsed, not before
 
     try:
         return _bare_index(sql) == _bare_index(definition)
@@ -58,7 +58,7 @@ def same_index(sql: str, definition: str) -> bool:
 
 
 def _bare_index(sql: str) -> str:
-    import postgast
+    import postgast  # noqa: PLC0415 - the same
 
     tree = postgast.parse(sql)
     for raw in tree.stmts:

@@ -12,13 +12,29 @@ from .lexer import code, tokens
 
 #: Statements whose answer may be rows. Everything else only has a status tag.
 _ROWS = frozenset(
-    "select with values table show explain execute fetch call insert update delete merge".split()
+    [
+        "select",
+        "with",
+        "values",
+        "table",
+        "show",
+        "explain",
+        "execute",
+        "fetch",
+        "call",
+        "insert",
+        "update",
+        "delete",
+        "merge",
+    ]
 )
 #: The four that answer with rows only if they say RETURNING (WITH and EXPLAIN always may).
-_ROWS_IF_RETURNING = frozenset("insert update delete merge".split())
+_ROWS_IF_RETURNING = frozenset(["insert", "update", "delete", "merge"])
 #: Statements that the server plans, and so may hold bind parameters (src/backend/parser/analyze.c).
-_PLANNED = frozenset("select with values table insert update delete merge explain".split())
-_ENDS_TRANSACTION = frozenset("commit end rollback abort".split())
+_PLANNED = frozenset(
+    ["select", "with", "values", "table", "insert", "update", "delete", "merge", "explain"]
+)
+_ENDS_TRANSACTION = frozenset(["commit", "end", "rollback", "abort"])
 _BEFORE_KEYWORD = frozenset(("space", "comment"))
 _COPY = re.compile(r"(?:\A|;)\s*copy\b[^;]*\b(?:from|to)\s+std(?:in|out)\b", re.IGNORECASE)
 

@@ -34,8 +34,8 @@ async def init(call: Call, folder: str) -> ExitCode:
     \b
     Example:
       schemakit init
-    """
-    from schemakit.runner.authoring import init_directory
+    """  # noqa: D301 - \b is click's mark for lines to keep as they are
+    from schemakit.runner.authoring import init_directory  # noqa: PLC0415 - imports SQLAlchemy
 
     written = await init_directory(folder)
     pyproject = f'[tool.schemakit]\nmigrations = "{Path(folder).as_posix()}"'
@@ -67,7 +67,7 @@ async def init(call: Call, folder: str) -> ExitCode:
 )
 @_rev_id
 @click.option("--version-path", metavar="DIR", help="Which of the version locations it goes to.")
-async def revision(call: Call, message: str, metadata: str | None, **given: Any) -> ExitCode:
+async def revision(call: Call, message: str, metadata: str | None, **given: Any) -> ExitCode:  # noqa: ANN401 - the options of `new_revision`
     """Write a new revision.
 
     Needs no database, unless it is to be filled by --autogenerate: then the database, at head,
@@ -78,8 +78,9 @@ async def revision(call: Call, message: str, metadata: str | None, **given: Any)
     Example:
       schemakit revision -m "add users"
       schemakit revision -m "add users" --autogenerate
-    """
-    from schemakit.runner.authoring import NotAtHead, new_revision
+    """  # noqa: D301 - as above
+    from schemakit.errors import NotAtHead  # noqa: PLC0415 - as above
+    from schemakit.runner.authoring import new_revision  # noqa: PLC0415 - as above
 
     given |= {"migrations": call.migrations}
     try:
@@ -101,14 +102,14 @@ async def revision(call: Call, message: str, metadata: str | None, **given: Any)
 @_message
 @_branch_label
 @_rev_id
-async def merge(call: Call, revisions: tuple[str, ...], message: str, **given: Any) -> ExitCode:
+async def merge(call: Call, revisions: tuple[str, ...], message: str, **given: Any) -> ExitCode:  # noqa: ANN401 - the options of `merge_heads`
     """Write a revision that joins REVISIONS, by default all heads, into one history.
 
     \b
     Example:
       schemakit merge -m "join users and orders"
-    """
-    from schemakit.runner.authoring import merge_heads
+    """  # noqa: D301 - as above
+    from schemakit.runner.authoring import merge_heads  # noqa: PLC0415 - as above
 
     written = await merge_heads(message, revisions or "heads", migrations=call.migrations, **given)
     return _said(call, written, "nothing to merge: there is one head")

@@ -29,7 +29,7 @@ async def current(call: Call) -> ExitCode:
     \b
     Example:
       schemakit current --database-url postgresql://app@localhost/shop
-    """
+    """  # noqa: D301 - \b is click's mark for lines to keep as they are
     async with call.engine() as engine:
         versions = await schemakit.current(engine, migrations=call.migrations)
     call.output.show(text.current(versions), json.current(versions))
@@ -46,7 +46,7 @@ async def status(call: Call) -> ExitCode:
     \b
     Example:
       schemakit status --quiet || schemakit upgrade
-    """
+    """  # noqa: D301 - as above
     async with call.engine() as engine:
         found = await schemakit.status(engine, migrations=call.migrations)
     call.output.show(str(found), json.status(found))
@@ -65,7 +65,7 @@ async def pending(call: Call) -> ExitCode:
     \b
     Example:
       schemakit pending
-    """
+    """  # noqa: D301 - as above
     async with call.engine() as engine:
         with _ahead():
             found = await schemakit.pending(engine, migrations=call.migrations)
@@ -84,7 +84,7 @@ async def check(call: Call, metadata: str | None) -> ExitCode:
     \b
     Example:
       schemakit check --metadata shop.models:Base
-    """
+    """  # noqa: D301 - as above
     models = None if metadata is None else imports.metadata(metadata)
     async with call.engine() as engine:
         with _ahead():
@@ -102,7 +102,7 @@ async def check(call: Call, metadata: str | None) -> ExitCode:
     metavar="SECONDS",
     help="How long to wait.",
 )
-async def wait(call: Call, timeout: float) -> ExitCode:
+async def wait(call: Call, timeout: float) -> ExitCode:  # noqa: ASYNC109 - the option's name
     """Wait until another process has brought the database to the newest revision.
 
     For what must not start before, and does not migrate itself. The exit code is 4 if it takes
@@ -111,7 +111,7 @@ async def wait(call: Call, timeout: float) -> ExitCode:
     \b
     Example:
       schemakit wait --timeout 60 && exec worker
-    """
+    """  # noqa: D301 - as above
     async with call.engine() as engine:
         versions = await schemakit.wait_until_current(
             engine, timeout=timeout, migrations=call.migrations
@@ -123,7 +123,7 @@ async def wait(call: Call, timeout: float) -> ExitCode:
 @offline_verb
 @click.argument("revision", default="head", metavar="[START:]END")
 @click.option("--downgrade", is_flag=True, help="From START back to END.")
-async def sql(call: Call, revision: str, downgrade: bool) -> ExitCode:
+async def sql(call: Call, revision: str, downgrade: bool) -> ExitCode:  # noqa: FBT001 - click calls it by name
     """Print a migration as a script, without a database.
 
     START is base by default; a downgrade must name it. END is head by default.
@@ -132,7 +132,7 @@ async def sql(call: Call, revision: str, downgrade: bool) -> ExitCode:
     Example:
       schemakit sql a1b2:head > release.sql
       schemakit sql head:-1 --downgrade
-    """
+    """  # noqa: D301 - as above
     way: Literal["upgrade", "downgrade"] = "downgrade" if downgrade else "upgrade"
     script = await schemakit.render_sql(revision, direction=way, migrations=call.migrations)
     call.output.show_as_it_is(script.rstrip("\n"), {"direction": way, "sql": script})
@@ -156,7 +156,7 @@ async def heads(call: Call) -> ExitCode:
     \b
     Example:
       schemakit heads --migrations shop:migrations
-    """
+    """  # noqa: D301 - as above
     found = await schemakit.heads(migrations=call.migrations)
     here = await _standing(call)
     call.output.show(text.revisions(found, here), json.heads(found, here))
@@ -172,7 +172,7 @@ async def history(call: Call) -> ExitCode:
     \b
     Example:
       schemakit history --migrations migrations
-    """
+    """  # noqa: D301 - as above
     found = await schemakit.history(migrations=call.migrations)
     here = await _standing(call)
     call.output.show(text.history(found, here), json.history(found, here))

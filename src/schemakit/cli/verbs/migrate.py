@@ -32,7 +32,7 @@ async def upgrade(call: Call, revision: str) -> ExitCode:
     Example:
       schemakit upgrade --database-url postgresql://app@localhost/shop
       schemakit upgrade --embedded        no server needed
-    """
+    """  # noqa: D301 - \b is click's mark for lines to keep as they are
     async with call.engine() as engine:
         with call.watching() as on_event:
             result = await schemakit.upgrade(
@@ -64,7 +64,7 @@ async def downgrade(call: Call, revision: str) -> ExitCode:
     \b
     Example:
       schemakit downgrade -1
-    """
+    """  # noqa: D301 - as above
     async with call.engine() as engine:
         with call.watching() as on_event:
             result = await schemakit.downgrade(
@@ -82,7 +82,7 @@ async def downgrade(call: Call, revision: str) -> ExitCode:
 @click.argument("revisions", nargs=-1, required=True, metavar="REVISION...")
 @click.option("--purge", is_flag=True, help="Empty the version table first, whatever it holds.")
 @options.lock_wait
-async def stamp(call: Call, revisions: tuple[str, ...], purge: bool) -> ExitCode:
+async def stamp(call: Call, revisions: tuple[str, ...], purge: bool) -> ExitCode:  # noqa: FBT001 - click calls it by name
     """Write down that the database is at REVISION, and run nothing.
 
     For a database whose tables are there already: head, several ids if the history has branches,
@@ -91,7 +91,7 @@ async def stamp(call: Call, revisions: tuple[str, ...], purge: bool) -> ExitCode
     \b
     Example:
       schemakit stamp head
-    """
+    """  # noqa: D301 - as above
     async with call.engine() as engine:
         with call.watching() as on_event:
             result = await schemakit.stamp(

@@ -125,7 +125,7 @@ class Author:
 def _writing(directory: ScriptDirectory) -> WritingDirectory:
     directory.__class__ = WritingDirectory
     directory.messaging_opts = {"quiet": True}  # what was written is for the caller to say
-    assert isinstance(directory, WritingDirectory)
+    assert isinstance(directory, WritingDirectory)  # noqa: S101 - for the type checker
     return directory
 
 
@@ -141,7 +141,7 @@ def _check(scripts: Scripts, draft: Draft) -> None:
         )
     if draft.merge and heads != ("heads",):
         named = {script.revision for script in scripts.directory.get_revisions(heads)}
-        if len(named) < 2:
+        if len(named) < 2:  # noqa: PLR2004 - one alone is no merge
             raise ConfigurationError(
                 f"{', '.join(heads)} is one revision.", remedy="name two, or none for all heads."
             )

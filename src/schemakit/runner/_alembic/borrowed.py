@@ -143,7 +143,7 @@ class BorrowedEngine(Engine):
         self.connect().execution_options(**options)
         return self
 
-    def dispose(self, close: bool = True) -> None:
+    def dispose(self, close: bool = True) -> None:  # noqa: FBT001, FBT002 - SQLAlchemy's signature
         """Do nothing: the pool is the caller's."""
 
 

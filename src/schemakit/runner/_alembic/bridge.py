@@ -83,14 +83,14 @@ class Bridge:
     percent_escapes: bool
     external: bool
 
-    def rewrite(
+    def rewrite(  # noqa: PLR0913, PLR0917 - SQLAlchemy's signature
         self,
         connection: Connection,
         cursor: Any,
         statement: str,
         parameters: Any,
         context: Any,
-        executemany: bool,
+        executemany: bool,  # noqa: FBT001
     ) -> tuple[str, Any]:
         """Change what SQLAlchemy is about to hand to the driver, where it must be changed."""
         if self.percent_escapes and getattr(context, "compiled", None) is None:
@@ -99,7 +99,7 @@ class Bridge:
         statement = self.observer.before(connection, statement)
         written = bool(parameters) and needs_literals(statement, split=self.split)
         write = partial(with_values, context, statement)
-        if isinstance(cursor, type(self.adapted)._schemakit):
+        if isinstance(cursor, type(self.adapted)._schemakit):  # noqa: SLF001 - our own mark
             # Written out by the cursor: logs and listeners see no values, as with psycopg2.
             cursor.seen, cursor.written = True, written
             cursor.write = write if parameters and context.compiled is not None else None

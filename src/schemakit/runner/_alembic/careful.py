@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class CarefulMigrationContext(MigrationContext):
     """Alembic's context, with an autocommit_block that says what is wrong and masks nothing."""
 
-    def begin_transaction(self, _per_migration: bool = False) -> Any:
+    def begin_transaction(self, _per_migration: bool = False) -> Any:  # noqa: FBT001, FBT002 - Alembic's signature
         """Begin as Alembic does."""
         with managed(self.connection):
             return super().begin_transaction(_per_migration)

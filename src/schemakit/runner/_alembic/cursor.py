@@ -18,7 +18,19 @@ from schemakit.sql import deliver, leading_keyword
 _ROW_COUNT = re.compile(r"(?:SELECT|UPDATE|DELETE|MERGE|MOVE|COPY|INSERT \d+) (\d+)")
 #: Statements after which the plans and types that the driver knows are still right.
 _HARMLESS = frozenset(
-    "insert update delete merge savepoint release rollback commit begin lock comment".split()
+    [
+        "insert",
+        "update",
+        "delete",
+        "merge",
+        "savepoint",
+        "release",
+        "rollback",
+        "commit",
+        "begin",
+        "lock",
+        "comment",
+    ]
 )
 
 
@@ -36,7 +48,7 @@ def bridged_class(original: Any, bridge: Bridge) -> type:
     """Return a subclass of the adapted connection whose cursors deliver as `deliver` decides."""
     cursor_class = _bridged_cursor(original, bridge)
 
-    def cursor(self: Any, server_side: bool = False) -> Any:
+    def cursor(self: Any, server_side: bool = False) -> Any:  # noqa: FBT001, FBT002 - SQLAlchemy's
         return original.cursor(self, server_side=True) if server_side else cursor_class(self)
 
     def set_isolation_level(self: Any, level: Any) -> None:

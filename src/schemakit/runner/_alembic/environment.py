@@ -241,7 +241,7 @@ def run_environment(
                 own.commit()
     finally:
         config.attributes.pop("connection", None)
-        environment._migration_context = None
+        environment._migration_context = None  # noqa: SLF001 - it holds the connection
         environment.connection = None
 
 
@@ -264,7 +264,7 @@ def _execute(path: Path, config: Config, connection: BorrowedConnection | None) 
     engine = BorrowedEngine(connection) if connection is not None else None
     module.__dict__["__builtins__"] = Imports(engine, url_shown(config)).builtins()
     code = spec.loader.get_code("env_py")  # type: ignore[attr-defined]  # SourceFileLoader has it
-    exec(code, module.__dict__)
+    exec(code, module.__dict__)  # noqa: S102 - the user's own env.py
 
 
 def _without_env_py(environment: ScopedEnvironment, errand: Errand) -> None:

@@ -73,8 +73,8 @@ class Imports:
     def _import(
         self,
         name: str,
-        globals: Any = None,
-        locals: Any = None,
+        globals: Any = None,  # noqa: A002 - the signature of __import__
+        locals: Any = None,  # noqa: A002 - the same
         fromlist: Any = (),
         level: int = 0,
     ) -> Any:

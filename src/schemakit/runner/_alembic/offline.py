@@ -47,7 +47,7 @@ def render(
         run_environment(None, config, scripts.directory, errand)
     except SchemakitError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a revision is anybody's code
         raise _explained(error, observation) from failure.cause_of(error)
     return buffer.getvalue()
 

@@ -51,8 +51,8 @@ def with_values(context: Any, statement: str, row: int = 0) -> str:
 
 def _writer(context: Any, row: int) -> _Write:
     compiled, values = context.compiled, context.compiled_parameters[row]
-    lists: Mapping[str, Sequence[str]] = context._expanded_parameters
-    processors: Mapping[str, Any] = compiled._bind_processors
+    lists: Mapping[str, Sequence[str]] = context._expanded_parameters  # noqa: SLF001 - what SQLAlchemy made of an expanding parameter
+    processors: Mapping[str, Any] = compiled._bind_processors  # noqa: SLF001 - turn a value of a typed parameter into the driver's
 
     def write(parameter: Any) -> str:
         # An INSERT is compiled with clones of its parameters. What a parameter holds itself is
@@ -60,7 +60,7 @@ def _writer(context: Any, row: int) -> _Write:
         clone = compiled.binds.get(parameter.key)
         name = compiled.bind_names.get(parameter) or compiled.bind_names.get(clone)
         names = lists.get(name, (name,))
-        if any(name not in values for name in names) or parameter.type._is_tuple_type:
+        if any(name not in values for name in names) or parameter.type._is_tuple_type:  # noqa: SLF001 - a list of rows
             raise CompileError(f"{parameter.key!r} has no value")
         process = processors.get(name) or (lambda value: value)
         texts = [literal(process(values[name])) for name in names]

@@ -55,21 +55,21 @@ def install() -> None:
         if getattr(ModuleClsProxy, _MARK, False):
             return
         for base in _modules:
-            for module_globals, _ in ModuleClsProxy._setups[base][1]:
+            for module_globals, _ in ModuleClsProxy._setups[base][1]:  # noqa: SLF001 - no public way
                 _dispatch(base, module_globals)
-        ModuleClsProxy._install_proxy = _push  # type: ignore[method-assign]
-        ModuleClsProxy._remove_proxy = _pop  # type: ignore[method-assign]
+        ModuleClsProxy._install_proxy = _push  # type: ignore[method-assign]  # noqa: SLF001
+        ModuleClsProxy._remove_proxy = _pop  # type: ignore[method-assign]  # noqa: SLF001
         setattr(ModuleClsProxy, _MARK, True)
 
 
 def _dispatch(base: type, module_globals: Any) -> None:
     stack = _active[base]
-    attributes = ModuleClsProxy._setups[base][0]
+    attributes = ModuleClsProxy._setups[base][0]  # noqa: SLF001
     module_globals["_proxy"] = _Dispatcher(base)
     for name in attributes:
         module_globals.pop(name, None)
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> Any:  # noqa: N807 - PEP 562: a module's own
         proxies = stack.get()
         if proxies and name in attributes:
             return getattr(proxies[-1], name)

@@ -45,16 +45,16 @@ class Scripts:
     @property
     def effective_heads(self) -> tuple[str, ...]:
         """The heads as the version table shows them when everything is applied."""
-        return tuple(sorted(self.directory.revision_map._real_heads))
+        return tuple(sorted(self.directory.revision_map._real_heads))  # noqa: SLF001 - public only from Alembic 1.18.5
 
     @property
     def folders(self) -> tuple[Path, ...]:
         """The version locations."""
-        return tuple(self.directory._version_locations)
+        return tuple(self.directory._version_locations)  # noqa: SLF001 - the resolved ones
 
     def knows(self, revision: str) -> bool:
         """Whether *revision* is the whole id of one of its revisions."""
-        return revision in self.directory.revision_map._revision_map
+        return revision in self.directory.revision_map._revision_map  # noqa: SLF001 - exact, no partial match
 
     def history(self) -> tuple[Revision, ...]:
         """Every revision, newest first."""
@@ -68,19 +68,19 @@ class Scripts:
         """What `upgrade` to *target* runs on a database at *heads*, in order."""
         self.refuse_ambiguous(target)
         with self._translated(target):
-            return list(self.directory._upgrade_revs(target, tuple(heads)))  # type: ignore[arg-type]
+            return list(self.directory._upgrade_revs(target, tuple(heads)))  # type: ignore[arg-type]  # noqa: SLF001 - what command.upgrade calls
 
     def downgrade_steps(self, target: str, heads: Sequence[str]) -> list[MigrationStep]:
         """What `downgrade` to *target* runs on a database at *heads*, in order."""
         with self._translated(target):
-            return list(self.directory._downgrade_revs(target, tuple(heads)))  # type: ignore[arg-type]
+            return list(self.directory._downgrade_revs(target, tuple(heads)))  # type: ignore[arg-type]  # noqa: SLF001 - what command.downgrade calls
 
     def stamp_steps(self, targets: Sequence[str], heads: Sequence[str]) -> list[MigrationStep]:
         """What `stamp` with *targets* changes in the version table."""
         for target in targets:
             self.refuse_ambiguous(target)
         with self._translated(", ".join(targets)):
-            return list(self.directory._stamp_revs(tuple(targets), tuple(heads)))
+            return list(self.directory._stamp_revs(tuple(targets), tuple(heads)))  # noqa: SLF001 - what command.stamp calls
 
     def refuse_ambiguous(self, target: str) -> None:
         """Raise `MultipleHeads` if *target* is ``head`` and there are several."""
@@ -112,7 +112,7 @@ class Scripts:
 
     def _unknown(self, target: str, said: str) -> UnknownRevision:
         wanted = target.rpartition("@")[2].partition(":")[2] or target.rpartition("@")[2]
-        known = [str(key) for key in self.directory.revision_map._revision_map if key]
+        known = [str(key) for key in self.directory.revision_map._revision_map if key]  # noqa: SLF001 - ids and labels
         names = [*known, "head", "heads", "base"]
         near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
@@ -169,10 +169,10 @@ def describe(script: Script) -> Revision:
     """Return *script* as a plain value."""
     return Revision(
         id=script.revision,
-        down=tuple(script._versioned_down_revisions),
+        down=tuple(script._versioned_down_revisions),  # noqa: SLF001 - normalised to a tuple
         doc=script.doc,
         path=script.path,
         labels=tuple(sorted(script.branch_labels)),
-        depends_on=tuple(script._resolved_dependencies),
+        depends_on=tuple(script._resolved_dependencies),  # noqa: SLF001 - normalised to a tuple
         is_head=script.is_head,
     )

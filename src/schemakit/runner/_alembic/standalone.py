@@ -60,7 +60,7 @@ async def _alone(configure: dict[str, Any], settings: Settings) -> None:
     engine = create_async_engine(_url(), poolclass=NullPool)
     try:
         async with opened(engine) as session:
-            if _WRITES in context._proxy.context_opts:  # type: ignore[attr-defined]
+            if _WRITES in context._proxy.context_opts:  # type: ignore[attr-defined]  # noqa: SLF001 - the environment that Alembic has entered
                 await _under_lock(session, configure, settings)
             else:
                 await session.migrating()
