@@ -9,9 +9,6 @@ import schemakit
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "schemakit").rglob("*.py"))
-CONFTESTS = sorted((ROOT / "tests").rglob("conftest.py"))
-#: Their fixtures are of no use to anybody else, and their subjects stand alone.
-OWN_FIXTURES = {"cli", "embedded", "reference"}
 
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 50
@@ -66,10 +63,8 @@ def test_no_file_is_named_after_nothing(path):
     assert path.stem not in NO_NAMES
 
 
-@pytest.mark.parametrize("path", CONFTESTS, ids=name_of)
-def test_a_conftest_is_a_table_of_contents(path):
-    if path.parent.name in OWN_FIXTURES:
-        pytest.skip("its fixtures are its own")
+def test_a_conftest_is_a_table_of_contents():
+    path = ROOT / "tests" / "conftest.py"
     fixtures = [each.name for each in functions(path) if "fixture" in decorators(each)]
     assert fixtures == []
 

@@ -1055,3 +1055,20 @@ async def test_sys_path_does_not_grow_with_each_call(engine, directory):
     await schemakit.upgrade(engine, "r2", migrations=directory)
     await schemakit.downgrade(engine, "base", migrations=directory)
     assert sys.path == before
+
+
+async def test_an_error_that_env_py_hides_leaves_no_half_a_revision(engine, oracle, directory):
+    directory.env(
+        """
+        from alembic import context
+        context.configure(connection=context.config.attributes["connection"])
+        with context.begin_transaction():
+            try:
+                context.run_migrations()
+            except ZeroDivisionError:
+                pass
+        """
+    ).revision("a", 'op.execute("create table half (id int)"); 1 / 0').settle()
+    with pytest.raises(RevisionFailed):
+        await schemakit.upgrade(engine, migrations=directory)
+    assert await oracle.fetchval("select to_regclass('half')") is None

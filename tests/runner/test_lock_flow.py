@@ -108,10 +108,17 @@ def test_a_waiter_leaves_when_the_work_is_done():
     assert grant == Grant(held=False, waited=asked[4].seconds)
 
 
-def test_in_a_transaction_no_snapshot_is_kept_while_it_sleeps():
-    flow = acquire(clock := Clock(), transactional=True)
-    asked, _ = play(flow, clock, HELD, (), "SELECT 1", FREE)
-    assert [names(asked)[-3:], asked[-3]] == [["Run", "Sleep", "Run"], Run("SELECT 1")]
+def test_in_a_transaction_nothing_is_read_while_it_waits():
+    flow = acquire(clock := Clock(), settled=lambda _: True, transactional=True)
+    asked, _ = play(flow, clock, HELD, FREE)
+    assert names(asked) == ["Run", "Notify", "Sleep", "Run"]
+
+
+def test_in_a_transaction_the_holder_is_read_when_the_wait_is_over():
+    flow = acquire(clock := Clock(), wait=0.0, transactional=True)
+    with pytest.raises(LockTimeout) as caught:
+        play(flow, clock, HELD, (HOLDER,))
+    assert caught.value.holders == (HOLDER,)
 
 
 def test_waiting_is_bounded():

@@ -19,7 +19,11 @@ from tests.fix_postgres import disposing
 import schemakit
 from schemakit.errors import EnvironmentRefused, RevisionFailed
 
-TEMPLATES = ["generic", "async", "pyproject", "pyproject_async"]
+HAS = Path(alembic.__file__).parent / "templates"
+#: The last one came with Alembic 1.16.3 or so: the oldest that is supported lacks it.
+TEMPLATES = [
+    name for name in ("generic", "async", "pyproject", "pyproject_async") if (HAS / name).exists()
+]
 AUTOCOMMIT = """
 with op.get_context().autocommit_block():
     op.execute("CREATE INDEX CONCURRENTLY t1_id ON t1 (id)")
@@ -29,8 +33,6 @@ with op.get_context().autocommit_block():
 @pytest.fixture(scope="module", params=TEMPLATES)
 def initialised(request, tmp_path_factory):
     """A project as ``alembic init`` leaves it; it lies still, and is copied."""
-    if not (Path(alembic.__file__).parent / "templates" / request.param).exists():
-        pytest.skip(f"this Alembic has no template {request.param}")
     return Directory(tmp_path_factory.mktemp(request.param)).template(request.param).project
 
 

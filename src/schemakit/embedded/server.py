@@ -117,9 +117,13 @@ class EmbeddedServer:
 
     def url_for(self, database: str) -> str:
         """The SQLAlchemy URL of ``database``, which is not created here."""
+        name = quote(database, safe="")
+        # SQLAlchemy 2.0 does not decode the path of a URL; it does decode the query.
+        path, further = (name, "") if name == database else ("", f"&database={name}")
         return (
-            f"postgresql+asyncpg://postgres@/{quote(database, safe='')}"
+            f"postgresql+asyncpg://postgres@/{path}"
             f"?host={quote(os.fspath(self.socket_dir))}&port={PORT}"  # else PGPORT would decide
+            f"{further}"
         )
 
     @property

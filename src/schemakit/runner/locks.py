@@ -45,6 +45,15 @@ def lock_key(name: str = "") -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
+def notice_a_lost_client() -> Flow[None]:
+    """A flow that has the server end the statement of a client that is gone, and so its lock.
+
+    Else a process that is killed in a long statement holds the lock until that statement ends
+    (manual, 20.3.3 client_connection_check_interval, since PostgreSQL 14).
+    """
+    yield Run("SET client_connection_check_interval = '2s'")
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What came of asking for the lock.
@@ -97,25 +106,35 @@ class Lock:
         while True:
             if (yield Run(self._try())) == "SELECT 1":
                 return Grant(held=True, waited=waited)
-            if settled is not None and (yield Fetch(settled)):
+            if self._may_look and settled is not None and (yield Fetch(settled)):
                 return Grant(held=False, waited=waited)
             waited = clock() - began
             if waited >= self.wait or waited - reported >= _REPORT_EVERY:
-                yield Notify(self._report(command, waited, (yield self._holders())))
+                look = self._may_look or waited >= self.wait
+                holders = (yield self._holders()) if look else ()
+                yield Notify(self._report(command, waited, holders))
                 reported = waited
-            if self.transactional:
-                yield Run(
-                    "SELECT 1"
-                )  # takes the place of the portal whose snapshot others wait for
             yield Sleep(min(pause * random.uniform(0.5, 1.5), max(self.wait - waited, 0.01)))  # noqa: S311 - jitter
             waited = clock() - began
             pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    @property
+    def _may_look(self) -> bool:
+        """Whether a SELECT does no harm while waiting.
+
+        In a transaction its portal keeps a snapshot, and a CREATE INDEX CONCURRENTLY that meets
+        one waits for the end of that transaction: of the one that waits for it, here. A try by
+        the simple protocol has its snapshot for a moment only.
+        """
+        return not self.transactional
 
     def _holders(self) -> Fetch:
         return Fetch(partial(read.lock_holders, key=self.key))
 
     def _report(self, command: Command, waited: float, holders: tuple[LockHolder, ...]) -> Event:
-        who = "; ".join(map(str, holders)) or "somebody who has just let go"
+        who = "; ".join(map(str, holders)) or (
+            "another session" if self.transactional else "somebody who has just let go"
+        )
         message = f"Waited {waited:.1f} s for the migration lock, held by {who}"
         if waited >= self.wait:
             raise LockTimeout(message, holders=holders)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from asyncpg import PostgresError  # type: ignore[import-untyped]  # it ships no types
 
 from schemakit.catalog import read
 from schemakit.catalog.version_table import stored_versions
@@ -13,7 +16,7 @@ from schemakit.errors import DatabaseAhead, LockTimeout, UnsupportedServer
 from . import decide
 from .driver import drive
 from .locked import Locked, Steps
-from .locks import Lock, lock_key
+from .locks import Lock, lock_key, notice_a_lost_client
 from .results import heads_text
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ class Migration:
         lock = Lock(key, settings.lock_wait, transactional=self.session.external)
         # From here on it may hold the lock: if it cannot be tidied up, it is no use to the pool.
         self.session.spent = True
+        await self._notice_a_lost_client()
         try:
             grant = await self._drive(lock.acquire(self.order.command, self._other_did_it(scripts)))
             self.run.waited = grant.waited
@@ -98,6 +102,13 @@ class Migration:
 
     async def _drive(self, flow: Flow[_T]) -> _T:
         return await self.session.connection.run_sync(drive, flow, self.run.reporter)
+
+    async def _notice_a_lost_client(self) -> None:
+        # The connection is not given back to a pool, so the setting stays with this run. It is
+        # refused where the server's platform cannot poll a socket.
+        if self.session.owned:
+            with suppress(PostgresError):
+                await self._drive(notice_a_lost_client())
 
     async def _check_server(self) -> None:
         server = await self.session.connection.run_sync(read.server)

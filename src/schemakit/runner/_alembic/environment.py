@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
@@ -108,6 +108,11 @@ class ScopedEnvironment(EnvironmentContext):
                 managed(context.connection),
             ):
                 context.run_migrations(**arguments)
+        except BaseException:
+            # Not left to env.py: one that caught the error would commit half a revision.
+            with suppress(Exception):
+                _roll_back(context)
+            raise
         finally:
             journal.migrating = False
 
@@ -277,3 +282,11 @@ def _without_env_py(environment: ScopedEnvironment, errand: Errand) -> None:
     environment.configure(**options)
     with environment.begin_transaction():
         environment.run_migrations()
+
+
+def _roll_back(context: MigrationContext) -> None:
+    """Roll back the transaction that Alembic has opened, if it has."""
+    transaction = context._transaction  # noqa: SLF001 - what its own begin_transaction sets
+    if transaction is not None:
+        context._transaction = None  # noqa: SLF001
+        transaction.rollback()
