@@ -53,6 +53,7 @@ $(VENV)-bench/.ready: pyproject.toml
 	touch $@
 
 bench: $(VENV)-bench/.ready ## Measure side by side with the peers; writes benchmarks/results/.
+	$(VENV)-bench/bin/python -m compileall -q src # as an installation would be; Python may be told not to write it
 	$(VENV)-bench/bin/python -m benchmarks $(ARGS)
 
 clean:
