@@ -20,6 +20,7 @@ from pathlib import Path
 
 #: Exact pins: all releases of these packages are pre-releases, which no range matches.
 PINS = {
+    13: "13.23.0-beta.16",  # no longer supported: it shows how an old server is refused
     14: "14.23.0-beta.17",
     15: "15.18.0-beta.17",
     16: "16.14.0-beta.17",
