@@ -75,7 +75,7 @@ def test_the_wheel_is_found_but_not_imported(python):
 
 def test_on_windows_it_imports_and_says_what_to_do(python):
     script = """
-import asyncio, sys
+import asyncio, shutil, subprocess, sys, tempfile, threading, uuid  # those of the real platform
 sys.platform = "win32"
 sys.modules["fcntl"] = sys.modules["pwd"] = None
 from schemakit.embedded.tenancy import Request, enter

@@ -105,7 +105,7 @@ async def test_a_synchronous_engine_is_refused():
 
 async def test_a_synchronous_connection_is_refused():
     with (
-        create_engine("sqlite://").connect() as connection,
+        create_engine("sqlite://", poolclass=NullPool).connect() as connection,
         pytest.raises(UnsupportedTarget, match="Connection is synchronous"),
     ):
         await schemakit.upgrade(connection)
