@@ -66,6 +66,7 @@ ERRORS = [
     "StatementRefused",
     "TransactionRefused",
     "UnknownRevision",
+    "UnreachableRevision",
     "UnsupportedServer",
     "UnsupportedTarget",
 ]

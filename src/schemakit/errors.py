@@ -12,6 +12,7 @@ does not say the way out is not finished.
      │   ├─ MigrationsNotFound             no migrations directory
      │   ├─ EnvironmentRefused             env.py brought a connection of its own
      │   ├─ UnknownRevision                no such revision
+     │   ├─ UnreachableRevision            not on the way from where the database stands
      │   └─ MultipleHeads                  ``head`` is ambiguous
      ├─ DatabaseAhead                      the database is newer than this code
      ├─ LockTimeout                        another process is migrating
@@ -103,6 +104,15 @@ class UnknownRevision(ConfigurationError):
     remedy = "see `schemakit history`; takes ids, partial ids, labels, head, heads, base, +1, -1."
 
 
+class UnreachableRevision(ConfigurationError):
+    """That revision cannot be reached from where the database stands."""
+
+    remedy = (
+        "see `schemakit history`; at a merge, or among branches, name the revision by its id "
+        "instead of counting steps."
+    )
+
+
 class MultipleHeads(ConfigurationError):
     """The migrations directory has more than one head, so `head` is ambiguous."""
 
@@ -172,6 +182,7 @@ class RevisionFailed(SchemakitError):
         statement: str | None = None,
         applied: Sequence[Applied] = (),
         heads: Sequence[str] = (),
+        partial: bool = False,
         remedy: str | None = None,
     ) -> None:
         super().__init__(detail, remedy=remedy)
@@ -181,6 +192,7 @@ class RevisionFailed(SchemakitError):
         self.statement = statement
         self.applied = tuple(applied)
         self.heads = tuple(heads)
+        self.partial = partial
 
 
 class TransactionRefused(SchemakitError):

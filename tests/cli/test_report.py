@@ -127,6 +127,7 @@ APPLIED_JSON = {"revision": "a1", "direction": "upgrade", "duration": 0.5, "doc"
                     "statement": None,
                     "applied": [APPLIED_JSON],
                     "heads": ["a1"],
+                    "partial": False,
                 }
             },
         ),

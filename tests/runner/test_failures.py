@@ -396,3 +396,25 @@ async def test_what_is_no_exception_goes_through_unchanged(way_out, engine, orac
         await schemakit.upgrade(engine, migrations=directory.settle())
     await at_rest(oracle)
     assert await oracle.fetchval(TABLES) == []
+
+
+async def test_what_an_autocommit_block_has_committed_is_told(engine, oracle, directory):
+    directory.revision(
+        "r1",
+        """
+        op.execute("CREATE TABLE half (id int)")
+        with op.get_context().autocommit_block():
+            op.execute("CREATE INDEX CONCURRENTLY i ON half (nosuch)")
+        """,
+    ).settle()
+    with pytest.raises(RevisionFailed, match="also keeps the first part of r1") as caught:
+        await schemakit.upgrade(engine, migrations=directory)
+    assert (caught.value.partial, caught.value.applied) == (True, ())
+    assert await oracle.fetchval("SELECT to_regclass('half')::text") == "half"
+
+
+async def test_a_revision_whose_block_came_first_keeps_nothing(engine, directory):
+    directory.tables(1).revision("i1", CONCURRENTLY.replace('"id"', '"nosuch"')).settle()
+    with pytest.raises(RevisionFailed) as caught:
+        await schemakit.upgrade(engine, migrations=directory)
+    assert (caught.value.partial, caught.value.heads) == (False, ("r1",))

@@ -598,3 +598,17 @@ async def test_what_env_py_filters_does_not_differ(chain, engine):
 async def test_nothing_to_compare_with_is_said(chain, engine):
     with pytest.raises(ConfigurationError, match="no metadata"):
         await schemakit.check(engine, migrations=chain)
+
+
+async def test_a_folder_of_something_else_is_not_at_head(engine, tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "models.py").write_text("")
+    with pytest.raises(schemakit.errors.MigrationsNotFound, match=r"neither env\.py nor versions/"):
+        await schemakit.upgrade(engine, migrations=tmp_path / "shop")
+
+
+async def test_a_step_back_from_a_merge_says_to_name_the_revision(engine, directory):
+    directory.revision("a").revision("b", down=None).revision("m", down=("a", "b")).settle()
+    await schemakit.upgrade(engine, migrations=directory)
+    with pytest.raises(schemakit.errors.UnreachableRevision, match="name the revision by its id"):
+        await schemakit.downgrade(engine, "-1", migrations=directory)

@@ -96,7 +96,7 @@ def error(value: SchemakitError) -> Object:
     """Return ``error``: an object of ``type`` (the class), ``message``, ``remedy`` (may be empty).
 
     What the class carries besides comes too. RevisionFailed: ``revision``, ``path``,
-    ``direction``, ``statement``, ``applied`` (what the database has kept), ``heads``.
+    ``direction``, ``statement``, ``applied`` (what the database has kept), ``heads``, ``partial``.
     LockTimeout: ``holders``, as in `event`.
     """
     known = ("detail", "remedy")

@@ -97,6 +97,7 @@ def explained(
         f"{type(error).__name__}: {brief(error)}",
         f"statement: {statement}" if statement else "",
         _left(kept, heads, external=external),
+        f"{_PART} {blamed.id}." if revision and journal.partial else "",
     ]
     return RevisionFailed(
         "\n".join(line for line in lines if line),
@@ -106,8 +107,16 @@ def explained(
         statement=statement,
         applied=kept,
         heads=heads or (),
-        remedy=_remedy(error),
+        partial=bool(revision and journal.partial),
+        remedy=_REPEATABLE if revision and journal.partial else _remedy(error),
     )
+
+
+_PART = "Its autocommit_block() has committed, so the database also keeps the first part of"
+_REPEATABLE = (
+    "take that part back by hand, or write it so that it can run twice (IF NOT EXISTS), and run "
+    "again; what needs an autocommit_block() is best a revision of its own."
+)
 
 
 def _statement(error: Exception, journal: Journal) -> str | None:

@@ -73,7 +73,7 @@ class Locked:
                 return await self._attempt()
             except RevisionFailed as error:
                 state = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None)
-                if state not in _PASSING or error.applied or self.session.external:
+                if state not in _PASSING or error.applied or error.partial or self.session.external:
                     raise
                 message = f"{_PASSING[state]} in {error.revision}: trying again in {pause:.1f} s"
             await self.reporter.tell(

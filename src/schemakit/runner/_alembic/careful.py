@@ -15,6 +15,8 @@ from .borrowed import managed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .journal import Journal
+
 
 class CarefulMigrationContext(MigrationContext):
     """Alembic's context, with an autocommit_block that says what is wrong and masks nothing."""
@@ -43,7 +45,9 @@ class CarefulMigrationContext(MigrationContext):
             )
         if base is None:  # pragma: no cover - Alembic's typing; offline is handled above
             raise TransactionRefused("There is no connection.")
+        journal = self._journal
         was_open = self._end_transaction()
+        journal.commit(before := journal.sends)
         level = target.isolation_level(base)
         self.connection = self.impl.connection = base.execution_options(
             isolation_level="AUTOCOMMIT"
@@ -52,15 +56,23 @@ class CarefulMigrationContext(MigrationContext):
         try:
             yield
         except BaseException:
+            if journal.sends > before:
+                journal.commit(journal.sends - 1)  # all but the one that failed
             # Whatever goes wrong while tidying up must not hide what went wrong.
             with suppress(Exception):
                 block.rollback()
                 base.execution_options(isolation_level=level)
             raise
         block.commit()
+        journal.commit(journal.sends)
         base.execution_options(isolation_level=level)
         if was_open:
             self._transaction = base.begin()
+
+    @property
+    def _journal(self) -> Journal:
+        journal: Journal = self.environment_context.errand.journal  # type: ignore[union-attr]  # ours
+        return journal
 
     def _end_transaction(self) -> bool:
         """Commit what is open; return whether Alembic had opened it."""

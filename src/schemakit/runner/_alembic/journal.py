@@ -51,6 +51,8 @@ class Journal:
         statement: the last statement sent for it.
         failure: what a revision raised, even if env.py hid it.
         strays: statements that env.py sent outside of any revision.
+        sends: how many statements the revision that is running has sent.
+        partial: whether some of these are committed, and will be kept whatever becomes of it.
     """
 
     command: Command
@@ -63,6 +65,8 @@ class Journal:
     failure: BaseException | None = None
     strays: int = 0
     migrating: bool = False
+    sends: int = 0
+    partial: bool = False
     _began: float = 0.0
 
     @property
@@ -79,6 +83,7 @@ class Journal:
     def begin(self, revision: Revision) -> None:
         """*revision* starts."""
         self.revision, self.statement, self._began = revision, None, monotonic()
+        self.sends, self.partial = 0, False
         self._tell("revision_started", f"{self.command} {revision.id}, {revision.doc}")
 
     def end(self, heads: Iterable[str]) -> None:
@@ -91,6 +96,10 @@ class Journal:
         self.steps.append(Step(revision, applied, frozenset(heads)))
         self._tell("revision_finished", str(applied), seconds)
         self.revision = None
+
+    def commit(self, sends: int) -> None:
+        """The first *sends* statements of the revision that is running are committed."""
+        self.partial = self.partial or (self.revision is not None and sends > 0)
 
     def fail(self, error: BaseException) -> None:
         """A revision raised *error*, or its COMMIT did; what is told first is the failure."""
@@ -105,6 +114,7 @@ class Journal:
         """*sql* goes to the server."""
         if self.revision is not None:
             self.statement = sql
+            self.sends += 1
         elif not self.migrating:
             self.strays += 1
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alembic.runtime.environment import EnvironmentContext
@@ -14,20 +15,29 @@ from alembic.script import Script, ScriptDirectory
 from alembic.script import revision as alembic_revision
 from alembic.util import CommandError
 
-from schemakit.errors import ConfigurationError, MultipleHeads, UnknownRevision
+from schemakit.errors import (
+    ConfigurationError,
+    MigrationsNotFound,
+    MultipleHeads,
+    UnknownRevision,
+    UnreachableRevision,
+)
 from schemakit.runner.revisions import Revision
 
 from . import proxies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from alembic.config import Config
     from alembic.runtime.migration import MigrationStep
 
 #: ``ScriptDirectory.from_config`` puts prepend_sys_path in front of sys.path, at every call.
 _sys_path = threading.Lock()
+
+
+#: What Alembic says of revisions that are there, but not on the way.
+_UNREACHABLE = ("Ambiguous walk", "is not a valid", "didn't produce")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,8 @@ class Scripts:
             cause = error.__cause__
             if isinstance(cause, alembic_revision.MultipleHeads):
                 raise multiple_heads(tuple(cause.heads)) from error
+            if any(phrase in str(error) for phrase in _UNREACHABLE):
+                raise UnreachableRevision(f"{target!r}: {error}") from error
             raise self._unknown(target, str(error)) from error
 
     def _unknown(self, target: str, said: str) -> UnknownRevision:
@@ -136,11 +148,23 @@ def load(config: Config) -> Scripts:
             directory.get_heads()
     except (CommandError, alembic_revision.RevisionError) as error:
         raise ConfigurationError(str(error), remedy="mend the directory.") from error
+    except SyntaxError as error:
+        detail = f"{error.filename}, line {error.lineno}: {error.msg}."
+        raise ConfigurationError(detail, remedy="mend that file.") from error
     except Exception as error:
         detail = f"A revision of {config.get_main_option('script_location')} cannot be loaded: "
         detail += f"{_last_file(error)}{type(error).__name__}: {error}"
         raise ConfigurationError(detail, remedy="mend that file.") from error
+    _refuse_a_folder_of_something_else(directory)
     return Scripts(config, directory)
+
+
+def _refuse_a_folder_of_something_else(directory: ScriptDirectory) -> None:
+    # A mistyped path, or an image built without its revisions, must not pass for "at head".
+    places = (Path(directory.env_py_location), *directory._version_locations)  # noqa: SLF001 - resolved
+    if not any(place.exists() for place in places):
+        detail = f"{directory.dir} holds neither env.py nor versions/."
+        raise MigrationsNotFound(detail)
 
 
 def _directory(config: Config) -> ScriptDirectory:
