@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
 OnAhead = Literal["warn", "error", "ignore"]
+LockMethod = Literal["auto", "session", "transaction", "lease"]
 
 _PREFIX = "SCHEMAKIT_"
 
@@ -26,6 +28,24 @@ class Settings:
         lock_wait: seconds to wait for another process that is migrating (SCHEMAKIT_LOCK_WAIT).
         lock_name: what else the lock's key is made of. Runs on one database exclude each other;
             give independent applications in one database names of their own (SCHEMAKIT_LOCK_NAME).
+        lock: how the lock is held: ``session`` (an advisory lock of the migrating session),
+            ``transaction`` (of an idle transaction on a second connection, for poolers),
+            ``lease`` (a row that is renewed, for poolers that end idle transactions), or
+            ``auto``: ``transaction`` where a pooler shows itself, else ``session``
+            (SCHEMAKIT_LOCK).
+        lock_timeout: seconds that a statement of a migration may wait for a lock of a table,
+            and with it every query that queues behind it; 0 for ever (SCHEMAKIT_LOCK_TIMEOUT).
+            A revision says otherwise for itself with ``lock_timeout = 10`` at its top level.
+        statement_timeout: seconds that a statement of a migration may run; 0 for as long as it
+            takes, whatever the server, the role or the engine's ``command_timeout`` say
+            (SCHEMAKIT_STATEMENT_TIMEOUT). Never applies to what is built CONCURRENTLY.
+        retry_for: seconds for which a revision that met a lock or a deadlock is tried again;
+            0 tries once (SCHEMAKIT_RETRY_FOR).
+        server_timeout: seconds without a sign of life of the server after which the connection
+            counts as lost (SCHEMAKIT_SERVER_TIMEOUT).
+        role: the role to migrate as, by SET ROLE (SCHEMAKIT_ROLE).
+        record: keep a durable history in ``schemakit.history``: what ran, when, by whom, from
+            which file (SCHEMAKIT_RECORD).
         on_ahead: what `upgrade` does where the database stands at a revision that this code does
             not know: ``warn``, ``error`` or ``ignore`` (SCHEMAKIT_ON_AHEAD).
         index: where the fingerprint of a migrations directory is kept between processes:
@@ -38,16 +58,29 @@ class Settings:
 
     lock_wait: float = 300.0
     lock_name: str = ""
+    lock: LockMethod = "auto"
+    lock_timeout: float = 3.0
+    statement_timeout: float = 0.0
+    retry_for: float = 120.0
+    server_timeout: float = 30.0
+    role: str = ""
+    record: bool = False
     on_ahead: OnAhead = "warn"
     index: str | Path = "auto"
 
     def __post_init__(self) -> None:
-        if not self.lock_wait >= 0:
-            detail = f"lock_wait={self.lock_wait!r} is not a number of seconds."
-            raise ConfigurationError(detail, remedy="give 0 (do not wait) or more.")
-        if self.on_ahead not in get_args(OnAhead):
-            detail = f"on_ahead={self.on_ahead!r} is unknown."
-            raise ConfigurationError(detail, remedy='choose "warn", "error" or "ignore".')
+        for name in _SECONDS:
+            seconds = getattr(self, name)
+            if not 0 <= seconds <= _LONGEST.get(name, inf):
+                detail = f"{name}={seconds!r} is not a number of seconds."
+                raise ConfigurationError(detail, remedy="give 0 or more.")
+        if not self.server_timeout:
+            detail = "server_timeout=0 would give up at once."
+            raise ConfigurationError(detail, remedy="give a number of seconds, e.g. 30.")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                detail = f"{name}={getattr(self, name)!r} is unknown."
+                raise ConfigurationError(detail, remedy=f"choose {', '.join(allowed)}.")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -57,15 +90,30 @@ class Settings:
         for known in fields(cls):
             raw = environ.get(_PREFIX + known.name.upper())
             if raw is not None:
-                found[known.name] = _seconds(known.name, raw) if known.name == "lock_wait" else raw
+                found[known.name] = _parsed(known.name, raw)
         return replace(cls(), **found)
 
 
-def _seconds(name: str, raw: str) -> float:
+_SECONDS = ("lock_wait", "lock_timeout", "statement_timeout", "retry_for", "server_timeout")
+#: What the server's own time-outs can hold: milliseconds in 31 bits.
+_LONGEST = {"lock_timeout": 2_147_483, "statement_timeout": 2_147_483}
+_CHOICES = {"on_ahead": get_args(OnAhead), "lock": get_args(LockMethod)}
+_WORDS = {"1": True, "true": True, "on": True, "yes": True}
+_WORDS |= {"0": False, "false": False, "off": False, "no": False, "": False}
+
+
+def _parsed(name: str, raw: str) -> float | bool | str:
+    variable = f"{_PREFIX}{name.upper()}={raw!r}"
+    if name == "record":
+        if raw.lower() not in _WORDS:
+            raise ConfigurationError(f"{variable} is neither on nor off.", remedy="give 1 or 0.")
+        return _WORDS[raw.lower()]
+    if name not in _SECONDS:
+        return raw
     try:
         return float(raw)
     except ValueError:
-        detail = f"{_PREFIX}{name.upper()}={raw!r} is not a number of seconds."
+        detail = f"{variable} is not a number of seconds."
         raise ConfigurationError(detail, remedy="give a number, e.g. 300.") from None
 
 
