@@ -1,5 +1,7 @@
 """What the benchmarks share: a server, directories, interleaved timing, the table at the end."""
 
+import compileall
+import gc
 import os
 import platform
 import statistics
@@ -7,10 +9,11 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import indent
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -20,6 +23,10 @@ RESULTS = Path(__file__).parent / "results"
 SIZES = (1, 100, 1000, 3000)
 
 Contestant = Callable[[], Awaitable[object]]
+#: A contestant who needs preparing anew each time; only what it yields is timed.
+Leg = Callable[[], AbstractAsyncContextManager[Contestant]]
+#: A heading, and the rows below.
+Table = tuple[list[str], list[list[str]]]
 
 ENV_SHARED = """
 from alembic import context
@@ -51,7 +58,7 @@ depends_on: Union[str, Sequence[str], None] = None
 
 
 def upgrade() -> None:
-    op.execute("{sql}")
+{upgrade}
 
 
 def downgrade() -> None:
@@ -79,7 +86,13 @@ async def empty_database(running: EmbeddedServer, name: str) -> str:
     return running.url_for(name)
 
 
-def directory(parent: Path, count: int, env: str, sql: str = "SELECT 1") -> Path:
+def no_change(number: int) -> str:  # noqa: ARG001 - the same for all
+    return 'op.execute("SELECT 1")'
+
+
+def directory(
+    parent: Path, count: int, env: str, upgrade: Callable[[int], str] = no_change
+) -> Path:
     """Write a linear history of *count* revisions, as Alembic's template writes them."""
     home = parent / f"migrations_{count}"
     (home / "versions").mkdir(parents=True)
@@ -87,11 +100,13 @@ def directory(parent: Path, count: int, env: str, sql: str = "SELECT 1") -> Path
     down = None
     for number in range(count):
         id_ = f"{number:012x}"
-        text = REVISION.format(id=id_, down=down, number=number, sql=sql.format(number=number))
+        body = indent(upgrade(number).strip(), "    ")
+        text = REVISION.format(id=id_, down=down, number=number, upgrade=body)
         (home / "versions" / f"{id_}_add_column_{number}.py").write_text(text)
         down = id_
     for path in home.rglob("*.py"):
         os.utime(path, (1_600_000_000, 1_600_000_000))
+    compileall.compile_dir(home, quiet=1)  # as after the first call; Python may be told not to
     return home
 
 
@@ -107,6 +122,21 @@ async def interleaved(contestants: dict[str, Contestant], rounds: int) -> dict[s
     return times
 
 
+async def rotated(legs: dict[str, Leg], rounds: int) -> dict[str, list[float]]:
+    """Time every leg once a round, each round begun by another one. Milliseconds."""
+    times: dict[str, list[float]] = {name: [] for name in legs}
+    names = list(legs)
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            async with legs[name]() as run:
+                gc.collect()
+                began = time.perf_counter()
+                await run()
+                times[name].append((time.perf_counter() - began) * 1000)
+    return times
+
+
 def medians(times: dict[str, list[float]]) -> dict[str, float]:
     """Return the median of each."""
     return {name: statistics.median(values) for name, values in times.items()}
@@ -118,9 +148,16 @@ def temporary() -> tempfile.TemporaryDirectory:
 
 def write(name: str, title: str, note: str, header: list[str], rows: list[list[str]]) -> None:
     """Print the table and write it to ``results/<name>.md``."""
-    lines = [f"# {title}", "", note, "", _conditions(), ""]
-    lines += ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    write_all(name, title, note, {"": (header, rows)})
+
+
+def write_all(name: str, title: str, note: str, tables: dict[str, Table]) -> None:
+    """Print the tables under their headings and write them to ``results/<name>.md``."""
+    lines = [f"# {title}", "", note, "", _conditions()]
+    for heading, (header, rows) in tables.items():
+        lines += ["", f"## {heading}"] if heading else []
+        lines += ["", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+        lines += ["| " + " | ".join(row) + " |" for row in rows]
     RESULTS.mkdir(exist_ok=True)
     text = "\n".join(lines) + "\n"
     (RESULTS / f"{name}.md").write_text(text)

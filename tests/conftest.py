@@ -1,3 +1,8 @@
 """The table of contents of the fixtures; each lives beside its subject."""
 
-pytest_plugins = ("tests.fix_signals", "tests.fix_postgres", "tests.fix_directory")
+pytest_plugins = (
+    "tests.fix_signals",
+    "tests.fix_postgres",
+    "tests.fix_pooler",
+    "tests.fix_directory",
+)

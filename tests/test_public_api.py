@@ -51,17 +51,23 @@ ERRORS = [
     "AccessDenied",
     "BinariesNotFound",
     "ConfigurationError",
+    "ConnectionFailed",
+    "ConnectionLost",
     "DatabaseAhead",
     "EmbeddedError",
     "EnvironmentFailed",
     "EnvironmentRefused",
+    "LockLost",
+    "LockRefused",
     "LockTimeout",
     "MigrationsNotFound",
     "MultipleHeads",
     "NotAtHead",
     "NotCommitted",
     "NotCurrent",
+    "PoolerRefused",
     "RevisionFailed",
+    "RevisionInterrupted",
     "SchemakitError",
     "StatementRefused",
     "TransactionRefused",
@@ -165,18 +171,21 @@ MADE = {
     **{
         name: getattr(errors, name)("detail", remedy="way out.")
         for name in ERRORS
-        if name not in ("RevisionFailed", "LockTimeout")
+        if name not in ("RevisionFailed", "RevisionInterrupted", "LockTimeout")
     },
     "LockTimeout": errors.LockTimeout("detail", holders=[HOLDER]),
-    "RevisionFailed": errors.RevisionFailed(
-        "detail",
-        revision="a1",
-        path="a1.py",
-        statement="select ?",
-        applied=[APPLIED],
-        heads=["a1"],
-        remedy="way out.",
-    ),
+    **{
+        name: getattr(errors, name)(
+            "detail",
+            revision="a1",
+            path="a1.py",
+            statement="select ?",
+            applied=[APPLIED],
+            heads=["a1"],
+            remedy="way out.",
+        )
+        for name in ("RevisionFailed", "RevisionInterrupted")
+    },
 }
 
 

@@ -13,14 +13,20 @@ does not say the way out is not finished.
      │   ├─ EnvironmentRefused             env.py brought a connection of its own
      │   ├─ UnknownRevision                no such revision
      │   ├─ UnreachableRevision            not on the way from where the database stands
+     │   ├─ LockRefused                    the lock cannot be held as was asked
+     │   ├─ PoolerRefused                  prepared statements behind a transaction pooler
      │   └─ MultipleHeads                  ``head`` is ambiguous
+     ├─ ConnectionFailed                   no connection to the server was to be had
+     ├─ ConnectionLost                     the connection broke
      ├─ DatabaseAhead                      the database is newer than this code
      ├─ LockTimeout                        another process is migrating
+     ├─ LockLost                           the lock's connection broke, or its lease ran out
      ├─ NotAtHead                          autogenerate asks for a database at head
      ├─ NotCurrent                         waited in vain for another process to migrate
      ├─ EnvironmentFailed                  env.py raised
      ├─ AccessDenied                       the role lacks a right
      ├─ RevisionFailed                     a revision raised
+     │   └─ RevisionInterrupted            the connection broke in it; also a ConnectionLost
      ├─ TransactionRefused                 cannot run inside the caller's transaction
      ├─ StatementRefused                   SQL that asyncpg cannot be made to run
      ├─ NotCommitted                       the run ended but the server does not have it
@@ -121,6 +127,46 @@ class MultipleHeads(ConfigurationError):
     )
 
 
+class LockRefused(ConfigurationError):
+    """The migration lock cannot be held as it was asked for."""
+
+    remedy = "see Settings(lock=…) in docs/replicas.md."
+
+
+class PoolerRefused(ConfigurationError):
+    """The engine keeps prepared statements, which the pooler in front of the server loses."""
+
+    remedy = (
+        'create_async_engine(…, poolclass=NullPool, connect_args={"statement_cache_size": 0, '
+        '"prepared_statement_cache_size": 0}), or a pgbouncer >= 1.21 with '
+        "max_prepared_statements set."
+    )
+
+
+class ConnectionFailed(SchemakitError):
+    """schemakit could not connect to the database."""
+
+    remedy = "is the server running, and is the URL right? Without a server, try --embedded."
+
+
+class ConnectionLost(SchemakitError):
+    """The connection to the server was lost."""
+
+    remedy = "run again when the server answers: it goes on from where the database stands."
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        applied: Sequence[Applied] = (),
+        heads: Sequence[str] = (),
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(detail, remedy=remedy)
+        self.applied = tuple(applied)
+        self.heads = tuple(heads)
+
+
 class DatabaseAhead(SchemakitError):
     """The database stands at a revision that this code does not know."""
 
@@ -138,6 +184,12 @@ class LockTimeout(SchemakitError):
     def __init__(self, detail: str = "", *, holders: Sequence[LockHolder] = ()) -> None:
         super().__init__(detail)
         self.holders = tuple(holders)
+
+
+class LockLost(SchemakitError):
+    """The migration lock was lost while migrations ran, so they were stopped."""
+
+    remedy = "run again: it goes on from where the database stands, once the lock is free."
 
 
 class NotAtHead(SchemakitError):
@@ -183,6 +235,7 @@ class RevisionFailed(SchemakitError):
         applied: Sequence[Applied] = (),
         heads: Sequence[str] = (),
         partial: bool = False,
+        blockers: Sequence[LockHolder] = (),
         remedy: str | None = None,
     ) -> None:
         super().__init__(detail, remedy=remedy)
@@ -193,6 +246,13 @@ class RevisionFailed(SchemakitError):
         self.applied = tuple(applied)
         self.heads = tuple(heads)
         self.partial = partial
+        self.blockers = tuple(blockers)
+
+
+class RevisionInterrupted(RevisionFailed, ConnectionLost):
+    """The connection to the server was lost while a revision ran."""
+
+    remedy = "run again when the server answers: it goes on from where the database stands."
 
 
 class TransactionRefused(SchemakitError):

@@ -16,11 +16,13 @@ class Server:
         version_num: as ``server_version_num``, e.g. 180006.
         database: name of the current database.
         in_recovery: whether it is a standby.
+        backend_pid: process id of the backend that answered; 0 if nobody asked.
     """
 
     version_num: int
     database: str
     in_recovery: bool
+    backend_pid: int = 0
 
     @property
     def major(self) -> int:
@@ -37,17 +39,23 @@ class Server:
         """Whether it is not older than the oldest supported release; newer ones are tried."""
         return self.major >= SUPPORTED[0]
 
+    @property
+    def idle_timeouts(self) -> tuple[str, ...]:
+        """The settings that end a transaction in which nothing happens."""
+        idle = "idle_in_transaction_session_timeout"
+        return (idle, "transaction_timeout") if self.major >= 17 else (idle,)  # noqa: PLR2004 - it came with 17
+
 
 @dataclass(frozen=True, slots=True)
 class LockHolder:
-    """A session that holds the migration lock.
+    """A session that holds the migration lock, or that is in a statement's way.
 
     Attributes:
         pid: its backend's process id.
         application_name: as the client named itself, may be empty.
         client: address of the client; ``local`` on a Unix socket.
         state: as ``pg_stat_activity.state``.
-        seconds: how long it has been in that state.
+        seconds: how long it has been in that state (in a statement's way: in its transaction).
         query: its last statement, without its literals.
     """
 
@@ -63,6 +71,28 @@ class LockHolder:
         name = f" ({self.application_name})" if self.application_name else ""
         line = f"pid {self.pid}{name} from {self.client}, {self.state} for {self.seconds:.0f} s"
         return f"{line}: {self.query}" if self.query else line
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseHolder(LockHolder):
+    """A process that holds the migration lock as a lease.
+
+    It has no backend of its own: ``pid`` is 0, ``client`` is its host and process, ``state`` is
+    ``lease``, and ``seconds`` is how long ago it was renewed.
+    """
+
+    def __str__(self) -> str:
+        """One line for a message."""
+        name = f" ({self.application_name})" if self.application_name else ""
+        return f"{self.client}{name}, by a lease renewed {self.seconds:.0f} s ago"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTable:
+    """Whether the table of leases is there, and the schema for it."""
+
+    schema: bool
+    table: bool
 
 
 @dataclass(frozen=True, slots=True)

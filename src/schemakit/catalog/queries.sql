@@ -2,7 +2,8 @@
 -- What the runner must know of the server before it does anything.
 SELECT current_setting('server_version_num')::int AS version_num,
        current_database()::text AS database,
-       pg_is_in_recovery() AS in_recovery
+       pg_is_in_recovery() AS in_recovery,
+       pg_backend_pid() AS backend_pid
 
 -- name: lock_holders
 -- Sessions of this database that hold the advisory lock :key (bigint: classid is its upper half,
@@ -22,6 +23,27 @@ SELECT a.pid,
    AND l.classid = ((CAST(:key AS bigint) >> 32) & 4294967295)::oid
    AND l.objid = (CAST(:key AS bigint) & 4294967295)::oid
  ORDER BY a.pid
+
+-- name: backend_pid
+-- The process that answers: behind a pooler, not the one that the client was told of.
+SELECT pg_backend_pid()
+
+-- name: lease_table
+-- Whether the table of leases is there, and the schema for it.
+SELECT to_regnamespace('schemakit') IS NOT NULL AS schema,
+       to_regclass('schemakit.migration_lease') IS NOT NULL AS table
+
+-- name: lease_holders
+-- Who holds the lease :key; one that has expired is nobody's.
+SELECT 0 AS pid,
+       application_name,
+       client,
+       'lease' AS state,
+       extract(epoch FROM clock_timestamp() - renewed)::float8 AS seconds,
+       '' AS query
+  FROM schemakit.migration_lease
+ WHERE key = CAST(:key AS bigint)
+   AND expires >= clock_timestamp()
 
 -- name: invalid_index
 -- The index :name, if a concurrent build left it INVALID and nobody is building it any more.
@@ -64,4 +86,112 @@ SELECT n.nspname::text AS schema, c.relname::text AS name, t.relname::text AS ta
    AND n.nspname NOT IN ('pg_catalog', 'pg_toast')
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS p
                     WHERE p.index_relid = i.indexrelid)
+ ORDER BY 1, 2
+
+-- name: session_settings
+-- What has been SET in this session; the two that pg_settings does not list are always told.
+SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session'
+UNION ALL SELECT 'role', current_setting('role')
+UNION ALL SELECT 'session_authorization', current_setting('session_authorization')
+
+-- name: setting
+-- A setting of this session, '' if it has none: one of an extension or an application.
+SELECT coalesce(current_setting(CAST(:name AS text), true), '')
+
+-- name: backend
+-- How the session :pid is, seen from another one. No row: it is gone.
+SELECT coalesce(state, 'unknown') AS state,
+       coalesce(extract(epoch FROM clock_timestamp() - state_change), 0)::float8 AS seconds
+  FROM pg_catalog.pg_stat_activity
+ WHERE pid = CAST(:pid AS int)
+
+-- name: blockers
+-- The sessions for which the session :pid waits. Those of others' roles show neither state nor
+-- query without pg_read_all_stats; pid 0 stands for a prepared transaction.
+SELECT p.pid,
+       coalesce(a.application_name, '') AS application_name,
+       CASE WHEN p.pid = 0 THEN 'nowhere' ELSE coalesce(host(a.client_addr), 'local') END AS client,
+       CASE WHEN p.pid = 0 THEN 'prepared transaction'
+            ELSE coalesce(a.state, a.backend_type, 'unknown') END AS state,
+       coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.state_change)),
+                0)::float8 AS seconds,
+       coalesce(a.query, '') AS query
+  FROM (SELECT DISTINCT unnest(pg_catalog.pg_blocking_pids(CAST(:pid AS int))) AS pid) AS p
+  LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = p.pid
+ ORDER BY p.pid
+
+-- name: backend_named
+-- The session that calls itself :name, from beside; 0 if there is none.
+SELECT coalesce(max(pid), 0) FROM pg_catalog.pg_stat_activity
+ WHERE application_name = CAST(:name AS text) AND pid <> pg_catalog.pg_backend_pid()
+
+-- name: relation_exists
+-- Whether there is a relation :name (as SQL, looked for through the search_path).
+SELECT pg_catalog.to_regclass(CAST(:name AS text)) IS NOT NULL
+
+-- name: enum_neighbours
+-- The labels before and after the label :label of the enum :name, in its order.
+SELECT before, after
+  FROM (SELECT enumlabel::text AS label,
+               lag(enumlabel::text) OVER w AS before,
+               lead(enumlabel::text) OVER w AS after
+          FROM pg_catalog.pg_enum
+         WHERE enumtypid = pg_catalog.to_regtype(CAST(:name AS text))
+        WINDOW w AS (ORDER BY enumsortorder)) AS e
+ WHERE label = CAST(:label AS text)
+
+-- name: partition_state
+-- How :partition stands to :parent. A partition that was detached has the columns of its parent,
+-- and is nobody's partition or child.
+SELECT CASE WHEN own.inhdetachpending THEN 'pending'
+            WHEN own.inhrelid IS NOT NULL THEN 'attached'
+            WHEN c.relispartition OR c.relkind NOT IN ('r', 'f', 'p')
+              OR EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid)
+              OR (SELECT array_agg((a.attname, a.atttypid, a.atttypmod)::text ORDER BY a.attname)
+                    FROM pg_catalog.pg_attribute AS a
+                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
+                 IS DISTINCT FROM
+                 (SELECT array_agg((a.attname, a.atttypid, a.atttypmod)::text ORDER BY a.attname)
+                    FROM pg_catalog.pg_attribute AS a
+                   WHERE a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped)
+            THEN 'another'
+            ELSE 'detached' END
+  FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_class AS p
+    ON p.oid = pg_catalog.to_regclass(CAST(:parent AS text)) AND p.relkind = 'p'
+  LEFT JOIN pg_catalog.pg_inherits AS own ON own.inhrelid = c.oid AND own.inhparent = p.oid
+ WHERE c.oid = pg_catalog.to_regclass(CAST(:partition AS text))
+
+-- name: reindex_leftovers
+-- The INVALID indexes that a broken REINDEX CONCURRENTLY left of the index :index, of the table
+-- :table and its partitions, of the schema :schema, or (all NULL) of the database: ..._ccnew never
+-- came into use, ..._ccold was out of use (manual, REINDEX). A name too long is cut before the
+-- suffix.
+SELECT n.nspname::text AS schema, c.relname::text AS name, t.relname::text AS table
+  FROM pg_catalog.pg_index AS i
+  JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+  JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE NOT i.indisvalid
+   AND c.relkind = 'i'
+   AND c.relname ~ '_cc(new|old)[0-9]*$'
+   AND n.nspname NOT IN ('pg_catalog', 'pg_toast')
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS p
+                    WHERE p.index_relid = i.indexrelid)
+   AND (CAST(:schema AS text) IS NULL OR n.nspname = CAST(:schema AS text))
+   AND (CAST(:table AS text) IS NULL
+        OR t.oid = pg_catalog.to_regclass(CAST(:table AS text))
+        OR EXISTS (SELECT FROM pg_catalog.pg_partition_tree(
+                                   pg_catalog.to_regclass(CAST(:table AS text))) AS leaf
+                    WHERE leaf.relid = t.oid))
+   AND (CAST(:index AS text) IS NULL
+        OR EXISTS (SELECT FROM pg_catalog.pg_index AS whole
+                     JOIN pg_catalog.pg_class AS w ON w.oid = whole.indexrelid
+                    WHERE whole.indexrelid = pg_catalog.to_regclass(CAST(:index AS text))
+                      AND whole.indrelid = i.indrelid
+                      AND CASE WHEN octet_length(c.relname::text) < 60
+                               THEN w.relname::text
+                                    = regexp_replace(c.relname::text, '_cc(new|old)[0-9]*$', '')
+                               ELSE starts_with(w.relname::text, regexp_replace(
+                                        c.relname::text, '_cc(new|old)[0-9]*$', '')) END))
  ORDER BY 1, 2

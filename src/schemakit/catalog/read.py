@@ -11,7 +11,7 @@ from sqlalchemy import TextClause, text
 
 from schemakit.sql import Name, without_literals
 
-from .model import IndexName, LockHolder, Server
+from .model import IndexName, LeaseHolder, LeaseTable, LockHolder, Server
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -36,9 +36,54 @@ def server(connection: Connection) -> Server:
 
 def lock_holders(connection: Connection, key: int) -> tuple[LockHolder, ...]:
     """Return the sessions that hold the advisory lock *key*."""
+    return _sessions(_rows(connection, "lock_holders", key=key))
+
+
+def backend_pid(connection: Connection) -> int:
+    """Return the process id of the backend that answers."""
+    return int(_rows(connection, "backend_pid")[0][0])
+
+
+def lease_table(connection: Connection) -> LeaseTable:
+    """Return whether the table of leases is there, and the schema for it."""
+    return LeaseTable(*_rows(connection, "lease_table")[0])
+
+
+def lease_holders(connection: Connection, key: int) -> tuple[LeaseHolder, ...]:
+    """Return who holds the lease *key*; nobody, if it has expired."""
+    rows = _rows(connection, "lease_holders", key=key)
+    return tuple(LeaseHolder(**row._asdict()) for row in rows)
+
+
+def blockers(connection: Connection, pid: int) -> tuple[LockHolder, ...]:
+    """Return the sessions for which the session *pid* waits."""
+    return _sessions(_rows(connection, "blockers", pid=pid))
+
+
+def backend(connection: Connection, pid: int) -> tuple[str, float] | None:
+    """Return the state of the session *pid* and for how many seconds; None if it is gone."""
+    rows = _rows(connection, "backend", pid=pid)
+    return (str(rows[0].state), float(rows[0].seconds)) if rows else None
+
+
+def backend_named(connection: Connection, name: str) -> int:
+    """Return the process id of the session whose application_name is *name*; 0 if none is."""
+    return int(_rows(connection, "backend_named", name=name)[0][0])
+
+
+def session_settings(connection: Connection) -> dict[str, str]:
+    """Return what has been SET in the session of *connection*."""
+    return {row.name: row.setting for row in _rows(connection, "session_settings")}
+
+
+def setting(connection: Connection, name: str) -> str:
+    """Return the session's setting *name*, ``""`` if there is none."""
+    return str(_rows(connection, "setting", name=name)[0][0])
+
+
+def _sessions(rows: list[Any]) -> tuple[LockHolder, ...]:
     return tuple(
-        LockHolder(**row._asdict() | {"query": without_literals(row.query)})
-        for row in _rows(connection, "lock_holders", key=key)
+        LockHolder(**row._asdict() | {"query": without_literals(row.query)}) for row in rows
     )
 
 
@@ -57,3 +102,36 @@ def index_definition(connection: Connection, name: Name) -> str | None:
 def invalid_indexes(connection: Connection) -> tuple[IndexName, ...]:
     """Return every index that a concurrent build left INVALID."""
     return tuple(IndexName(*row) for row in _rows(connection, "invalid_indexes"))
+
+
+def relation_exists(connection: Connection, name: Name) -> bool:
+    """Whether there is a relation *name*."""
+    return bool(_rows(connection, "relation_exists", name=str(name))[0][0])
+
+
+def enum_neighbours(
+    connection: Connection, name: Name, label: str
+) -> tuple[str | None, str | None] | None:
+    """Return what stands before and after *label* in the enum *name*; None without such a label."""
+    rows = _rows(connection, "enum_neighbours", name=str(name), label=label)
+    return (rows[0].before, rows[0].after) if rows else None
+
+
+def partition_state(connection: Connection, parent: Name, partition: Name) -> str:
+    """Return ``attached``, ``pending`` (being detached), ``detached`` or ``another``."""
+    rows = _rows(connection, "partition_state", parent=str(parent), partition=str(partition))
+    return str(rows[0][0]) if rows else "another"
+
+
+def reindex_leftovers(
+    connection: Connection, index: Name | None, table: Name | None, schema: str | None
+) -> tuple[IndexName, ...]:
+    """Return what a broken REINDEX CONCURRENTLY left of an index, a table, a schema or all."""
+    rows = _rows(
+        connection,
+        "reindex_leftovers",
+        index=None if index is None else str(index),
+        table=None if table is None else str(table),
+        schema=schema,
+    )
+    return tuple(IndexName(*row) for row in rows)

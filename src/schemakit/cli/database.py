@@ -6,7 +6,7 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from schemakit.errors import ConfigurationError, SchemakitError
+from schemakit.errors import ConfigurationError
 
 from .url import Address, address
 
@@ -14,21 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from sqlalchemy.ext.asyncio import AsyncEngine
-
-
-class ConnectionFailed(SchemakitError):
-    """schemakit could not connect to the database."""
-
-    remedy = "is the server running, and is the URL right? Without a server, try --embedded."
-
-
-_REMEDIES = {
-    "3D000": "create it (createdb), or mend the name at the end of the URL.",
-    "28000": "look at the user in the URL, and at the server's pg_hba.conf.",
-    "28P01": "look at user and password in the URL; special characters are percent-encoded.",
-    "53300": "wait until clients have gone, or raise the server's max_connections.",
-    "57P03": "the server is starting or stopping: try again in a moment.",
-}
 
 
 @asynccontextmanager
@@ -75,10 +60,6 @@ async def _connection(where: Address) -> object:
             remedy="mend what is named there; it may come from the service file or a PG* variable.",
         ) from error
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise _failed(where, error) from error
+        from schemakit.runner import broken  # noqa: PLC0415 - as above
 
-
-def _failed(where: Address, error: Exception) -> ConnectionFailed:
-    said = str(error).strip().partition("\n")[0] or "no answer in time"
-    remedy = _REMEDIES.get(str(getattr(error, "sqlstate", "")))
-    return ConnectionFailed(f"{where.place}: {type(error).__name__}: {said}", remedy=remedy)
+        raise broken.failed(where.place, error) from error

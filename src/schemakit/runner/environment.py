@@ -9,40 +9,59 @@ from typing import TYPE_CHECKING, Any
 
 from schemakit.errors import EnvironmentFailed
 from schemakit.sql import Name
-from schemakit.sql import parser as sql_parser
+from schemakit.sql.resumable import Resumable, resumable
 
 from . import failure
 from .declared import declares_table
-from .heal import may_build_concurrently
+from .driver import drive, run_simple
 from .results import Command
 from .revisions import Applied
+from .target import isolation_level
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from schemakit.catalog.model import LockHolder
+
     from ._alembic.journal import Journal
     from .directory import Directory
+    from .limits import Limits
     from .reporter import Reporter
+    from .session_state import SessionState
     from .target import Session
 
 
 class Observation:
     """Who decides the steps of a run, and hears of every statement in it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a run is made of
         self,
         steps: Callable[[Sequence[str]], list[Any]],
-        before_index: Callable[[Connection, Name, str], str] | None = None,
+        resume: Callable[[Connection, Resumable, str], str] | None = None,
         *,
+        limits: Limits | None = None,
+        state: SessionState | None = None,
+        lock_check: Callable[[], None] | None = None,
+        done: int = 0,
         metadata: Any = None,
         compare: bool = False,
     ) -> None:
         self.decide = steps
+        self.limits = limits
+        self.done = done  # revisions that earlier attempts have applied
+        self.sends = 0
+        self.blockers: tuple[LockHolder, ...] = ()
+        self.silent = False
+        self._state = state
+        self._lock_check = lock_check
         self.metadata = metadata
         self.compare = compare
         self.differences: list[str] = []
         self.journal: Journal | None = None
-        self._before_index = before_index
+        self.outside = False  # the last statement of the revision ran outside a transaction
+        self.resumable = False  # all that the revision has kept is what the next run can go on from
+        self._outside: tuple[object, int] = (None, 0)
+        self._resume = resume
         self._busy = False
 
     @property
@@ -63,24 +82,62 @@ class Observation:
 
     def statement(self, sql: str) -> None:
         """*sql* is about to be sent."""
+        self.sends += 1
         if not self._busy and self.journal is not None:
             self.journal.sent(sql)
 
+    def transaction(self, connection: Connection) -> None:
+        """A transaction begins that needs limits of its own: the session is a pooler's."""
+        if self.limits is not None and self.limits.name and not _autocommits(connection):
+            run_simple(connection, self.limits.opening())
+
+    def revision(self, connection: Connection, lock_timeout: float | None) -> None:
+        """A revision begins, which asks for a *lock_timeout* of its own, or does not."""
+        if self._lock_check is not None:
+            self._lock_check()
+        self._set(connection, self.limits.revision(lock_timeout) if self.limits else "")
+
     def before(self, connection: Connection, sql: str) -> str:
-        """Clear the way for an index that is built concurrently; return what to send."""
-        if self._busy or self._before_index is None or not may_build_concurrently(sql):
+        """Clear the way for *sql*; return what to send."""
+        if self._busy:
             return sql
-        index = sql_parser.concurrent_index(sql)
-        if (
-            index is None
-            or connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT"
-        ):
+        self._prepare(connection, sql)
+        step = self._noted(connection, sql)
+        if step is None or self._resume is None:
             return sql
         self._busy = True
         try:
-            return self._before_index(connection, index, sql)
+            return self._resume(connection, step, sql)
         finally:
             self._busy = False
+
+    def _noted(self, connection: Connection, sql: str) -> Resumable | None:
+        """Remember whether *sql* runs outside a transaction; return it if it can be resumed."""
+        self.outside = _autocommits(connection)
+        if not self.outside:
+            return None
+        step = resumable(sql)
+        running = self.journal.revision if self.journal else None
+        before = self._outside[1] if self._outside[0] is running else 0
+        self._outside = (running, before + 1)
+        alone = self.journal is not None and self.journal.sends == before + 1
+        self.resumable = step is not None and alone and (self.resumable or not before)
+        return step
+
+    def _prepare(self, connection: Connection, sql: str) -> None:
+        if self._state is not None:
+            drive(connection, self._state.statement(sql), lambda _: None)
+        if self.limits is not None and self.journal is not None and self.journal.revision:
+            limits = self.limits.statement(sql, autocommit=_autocommits(connection))
+            self._set(connection, limits)
+
+    def _set(self, connection: Connection, sql: str) -> None:
+        if sql:
+            run_simple(connection, sql)
+
+
+def _autocommits(connection: Connection) -> bool:
+    return isolation_level(connection) == "AUTOCOMMIT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +212,7 @@ def _prepared(
     """Import Alembic and read the configuration: the part that need not run on the loop."""
     from ._alembic import config, environment, journal, scripts  # noqa: PLC0415 - in a thread
 
-    record = watch.journal = journal.Journal(command, reporter)
+    record = watch.journal = journal.Journal(command, reporter, watch.done)
     built = config.build_config(directory.located, session.connection.engine.url)
     bare = scripts.environment_directory(built)
 

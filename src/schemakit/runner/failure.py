@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
 from sqlalchemy.exc import StatementError
 
-from schemakit.errors import EnvironmentFailed, RevisionFailed, SchemakitError
+from schemakit.errors import (
+    ConnectionLost,
+    EnvironmentFailed,
+    RevisionFailed,
+    RevisionInterrupted,
+    SchemakitError,
+)
 from schemakit.sql import without_literals
+from schemakit.sql.position import line_at, statement_at
 
-from .results import heads_text
+from . import broken, heal
+from .results import heads_text, in_the_way
 from .revisions import Applied
 
 if TYPE_CHECKING:
+    from sqlalchemy import URL
+
     from ._alembic.journal import Journal
     from .environment import Observation
 
@@ -29,7 +38,7 @@ def unmasked(error: Exception) -> BaseException:
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
-        for link in _chain(error):
+        for link in broken.links(error):
             if isinstance(link, asyncio.CancelledError):
                 return link
     return error
@@ -48,6 +57,20 @@ def reraise(
     if typed is error:
         raise error
     raise typed from cause_of(error)
+
+
+def unreached(error: Exception, url: URL) -> SchemakitError | None:
+    """Return the typed error for a connection to *url* that could not be had; None: another."""
+    if isinstance(error, SchemakitError) or not isinstance(error, broken.DRIVER_ERRORS):
+        return None
+    return broken.failed(broken.place(url), error)
+
+
+def cut_off(error: Exception) -> SchemakitError | None:
+    """Return the typed error for *error*, if it comes from a connection that broke."""
+    if isinstance(error, SchemakitError) or not broken.is_lost(error):
+        return None
+    return ConnectionLost(f"{type(error).__name__}: {brief(error)}")
 
 
 def cause_of(error: Exception) -> Exception:
@@ -85,21 +108,32 @@ def explained(
     """
     journal = observation.journal
     revision = journal.revision if journal else None
+    lost = broken.is_lost(error)
     if revision is None and isinstance(error, SchemakitError):
         return error
     blamed = journal.blamed if journal else None
     if journal is None or blamed is None:
-        return EnvironmentFailed(f"{type(error).__name__}: {brief(error)}")
+        detail = f"{type(error).__name__}: {brief(error)}"
+        return _lost(detail, kept, heads) if lost else EnvironmentFailed(detail)
+    if lost and revision is None and blamed.id in [each.revision for each in kept]:
+        detail = f"{type(error).__name__}, after {blamed.id} was committed: {brief(error)}"
+        return _lost(f"{detail}\n{_left(kept, heads, external=external)}", kept, heads)
     statement = _statement(error, journal) if revision else None
+    unsure = bool(revision and lost and journal.sends and observation.outside)
+    partial = unsure or bool(revision and journal.partial)
     lines = [
         f"{journal.command} of {blamed.id} ({blamed.path})"
         + ("" if revision else ", when it was committed"),
         f"{type(error).__name__}: {brief(error)}",
-        f"statement: {statement}" if statement else "",
+        f"statement{_line(error)}: {statement}" if statement else "",
+        _inside(error),
+        f"in the way: {in_the_way(observation.blockers)}" if observation.blockers else "",
         _left(kept, heads, external=external),
         f"{_PART} {blamed.id}." if revision and journal.partial else "",
+        _UNSURE if unsure else "",
     ]
-    return RevisionFailed(
+    kind = RevisionInterrupted if lost else RevisionFailed
+    return kind(
         "\n".join(line for line in lines if line),
         revision=blamed.id,
         path=blamed.path,
@@ -107,23 +141,60 @@ def explained(
         statement=statement,
         applied=kept,
         heads=heads or (),
-        partial=bool(revision and journal.partial),
-        remedy=_REPEATABLE if revision and journal.partial else _remedy(error),
+        partial=partial,
+        blockers=observation.blockers,
+        remedy=_way_out(error, partial=partial, healed=lost and observation.resumable),
     )
 
 
+def _lost(detail: str, kept: tuple[Applied, ...], heads: tuple[str, ...] | None) -> ConnectionLost:
+    return ConnectionLost(detail, applied=kept, heads=heads or ())
+
+
 _PART = "Its autocommit_block() has committed, so the database also keeps the first part of"
+_UNSURE = "That statement ran outside a transaction: it may be done, half done or not done."
 _REPEATABLE = (
     "take that part back by hand, or write it so that it can run twice (IF NOT EXISTS), and run "
     "again; what needs an autocommit_block() is best a revision of its own."
 )
 
 
+def _way_out(error: BaseException, *, partial: bool, healed: bool) -> str | None:
+    if not partial:
+        return _remedy(error)
+    return heal.PROMISE if healed else _REPEATABLE
+
+
 def _statement(error: Exception, journal: Journal) -> str | None:
     """Return the statement that failed; what fails in Python fails after its last statement."""
     if journal.statement is None or not isinstance(error, StatementError | SchemakitError):
         return None
-    return without_literals(journal.statement)
+    sent, position = _position(error)
+    return without_literals(statement_at(sent, position) if position else journal.statement)
+
+
+def _position(error: BaseException) -> tuple[str, int]:
+    """Return what was sent, and where in it the server saw the error, from 1; 0: it did not say."""
+    origin = broken.origin(error)
+    sent, position = getattr(origin, "query", None), getattr(origin, "position", None)
+    return (str(sent), int(position)) if sent and position else ("", 0)
+
+
+def _line(error: BaseException) -> str:
+    sent, position = _position(error)
+    return f" in line {line_at(sent, position)}" if "\n" in sent.strip() else ""
+
+
+#: A frame of PL/pgSQL (pl_exec.c, plpgsql_exec_error_callback); what else a context may hold,
+#: such as a row that COPY could not read, is not for a message.
+_FRAME = re.compile(
+    r"^PL/pgSQL function [\w.\"$]+(?:\([^'\n]*\))? line \d+ at [\w /-]+$", re.MULTILINE
+)
+
+
+def _inside(error: BaseException) -> str:
+    frame = _FRAME.search(str(getattr(broken.origin(error), "context", None) or ""))
+    return f"in: {frame[0]}" if frame else ""
 
 
 #: asyncpg's: ``invalid input for query argument $1: 'x' (expected str, got int)``
@@ -168,6 +239,11 @@ _HINTS = {
     "42P18": "the server cannot tell the parameter's type: write CAST(:x AS type).",
     "42P08": "the server cannot tell the parameter's type: write CAST(:x AS type).",
     "22000": "asyncpg takes values of the column's own type, such as a date and not its text.",
+    "25006": "the server is read-only: a standby (after a failover?), or it says so in "
+    "default_transaction_read_only. Let the URL lead to the primary, and run again.",
+    "53100": "the server's disk is full: free space there, and run again.",
+    "53200": "the server is out of memory, or of locks (raise max_locks_per_transaction where the "
+    "message says so): see to that, and run again.",
 }
 _PSYCOPG = (
     "copy_expert", "copy_from", "copy_to", "notices", "mogrify", "set_isolation_level",
@@ -187,11 +263,3 @@ def _remedy(error: BaseException) -> str | None:
             "get_raw_connection() leads to asyncpg's (copy_records_to_table and the like)."
         )
     return None
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Execute *sql*, whose rows nobody wants, by the simple protocol; sends its status tag."""
+    """Execute *sql*, whose rows nobody wants, by the simple protocol; sends its status tag.
+
+    What is *long* may wait for others, as dropping an index CONCURRENTLY does.
+    """
 
     sql: str
+    long: bool = False
 
 
 @dataclass(frozen=True, slots=True)

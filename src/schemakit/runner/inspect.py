@@ -15,7 +15,7 @@ from schemakit.catalog import read
 from schemakit.catalog.version_table import stored_versions
 from schemakit.errors import ConfigurationError, NotCurrent
 
-from . import decide, failure
+from . import decide, failure, wire
 from .directory import Directory
 from .environment import Observation, run
 from .findings import Drift, Status
@@ -53,12 +53,14 @@ class _View:
 
 @asynccontextmanager
 async def _view(target: Target, migrations: Source) -> AsyncIterator[_View]:
-    directory = await Directory.find(migrations, Settings.from_environment())
-    async with opened(target) as session:
+    settings = Settings.from_environment()
+    directory = await Directory.find(migrations, settings)
+    async with opened(target, settings.server_timeout) as session:
         recorded = directory.recorded
         table = recorded.table if recorded else None
         if table is not None:
-            versions = await session.connection.run_sync(stored_versions, table)
+            with wire.time_limit(wire.adapted(session.sync), settings.server_timeout):
+                versions = await session.connection.run_sync(stored_versions, table)
         else:
             shown = await _environment(session, directory)
             directory.remember(shown.table)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,34 +14,35 @@ import anyio
 from schemakit.catalog.version_table import stored_versions
 from schemakit.errors import NotCommitted, RevisionFailed
 
-from . import decide, failure
-from .driver import drive
+from . import decide, failure, wire
+from .driver import drive, run_simple
 from .environment import EnvironmentRun, Observation, run
-from .heal import clear_the_way
-from .results import Command, Event, heads_text
+from .heal import resumed
+from .limits import Limits
+from .results import Command, heads_text
+from .retry import Patience
 from .revisions import Applied
+from .session_state import SessionState
+from .settings import Settings
 from .target import TIDY_SECONDS
+from .watchdog import watching
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from schemakit.sql import Name
+    from schemakit.sql.resumable import Resumable
 
     from .directory import Directory
+    from .flow import Flow
     from .reporter import Reporter
     from .target import Session
 
-#: SQLSTATEs of what may be over the next time (manual, appendix A).
-_PASSING = {
-    "40001": "serialization failure",
-    "40P01": "deadlock",
-    "55P03": "lock not available",
-}
-#: Seconds before each further attempt.
-_PAUSES = (0.5, 2.0)
-
 #: Given the heads of the version table, the steps to run.
 Steps = Callable[[Sequence[str]], list[Any]]
+
+
+def _held() -> None:
+    """The lock is the migrating session's own: it is held as long as there is anything to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,57 +54,116 @@ class Done:
     heads_after: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Locked:
-    """A run of the revisions; the lock is held by the session it happens on."""
+    """A run of the revisions; the lock is held by the session it happens on.
+
+    Attributes:
+        lock_check: raises if the lock has been lost.
+    """
 
     command: Command
     session: Session
     directory: Directory
     reporter: Reporter
     steps: Steps
+    settings: Settings = field(default_factory=Settings)
     purge: bool = False
+    lock_check: Callable[[], None] = _held
+    _applied: tuple[Applied, ...] = ()
+    _before: tuple[str, ...] | None = None
 
     async def migrate(self) -> Done:
-        """Run the revisions, and again where that helps and the server has kept nothing.
+        """Run the revisions, and again where that helps and the server has kept no part of one.
 
         Raises:
             SchemakitError: what failed, and what the server has kept.
         """
-        for pause in _PAUSES:
-            try:
-                return await self._attempt()
-            except RevisionFailed as error:
-                state = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None)
-                if state not in _PASSING or error.applied or error.partial or self.session.external:
-                    raise
-                message = f"{_PASSING[state]} in {error.revision}: trying again in {pause:.1f} s"
-            await self.reporter.tell(
-                Event("retrying", self.command, seconds=pause, message=message)
-            )
-            await anyio.sleep(pause)
-        return await self._attempt()
-
-    async def _attempt(self) -> Done:
-        watch = Observation(self.steps, self._before_index)
+        if self._kept_by_session:
+            return await self._persistently(None)
+        state = SessionState()
+        await self._drive(state.remember())
         try:
-            done = await run(
-                self.session, self.directory, self.command, self.reporter, watch, purge=self.purge
-            )
+            return await self._persistently(state)
+        finally:
+            await self._restored(state)
+
+    @property
+    def _kept_by_session(self) -> bool:
+        """Whether nothing that is SET outlives the run, or a transaction behind a pooler."""
+        return self.session.owned or self.session.pooled
+
+    async def _restored(self, state: SessionState) -> None:
+        async def restored() -> None:
+            await self.session.resting()
+            await self._drive(state.restore())
+
+        if self.session.external:
+            with suppress(Exception):  # a transaction that failed takes its settings with it
+                await restored()
+        elif self.session.alive:
+            await self.session.tidied(restored)
+
+    async def _persistently(self, state: SessionState | None) -> Done:
+        patience = Patience(self.settings.retry_for)
+        with wire.unhurried(wire.adapted(self.session.sync)):
+            while True:
+                try:
+                    return await self._attempt(state)
+                except RevisionFailed as error:
+                    again = patience.again(error, self.command)
+                    if again is None or self.session.external or not self.session.alive:
+                        raise
+                    self._applied = error.applied
+                await self.reporter.tell(again)
+                await anyio.sleep(again.seconds)
+
+    async def _attempt(self, state: SessionState | None) -> Done:
+        pooled = self.session.pooled
+        local = pooled or self.session.external
+        name = f"schemakit {token_hex(4)}" if pooled else ""
+        limits = Limits(self.settings, local=local, name=name)
+        watch = Observation(
+            self.steps,
+            self._resume,
+            limits=limits,
+            state=state,
+            lock_check=self.lock_check,
+            done=len(self._applied),
+        )
+        if not pooled:
+            await self.session.connection.run_sync(run_simple, limits.opening())
+        try:
+            async with watching(self.session, self.settings, watch, self.command, self.reporter):
+                done = await run(
+                    self.session,
+                    self.directory,
+                    self.command,
+                    self.reporter,
+                    watch,
+                    purge=self.purge,
+                )
         except Exception as error:  # noqa: BLE001 - a revision is anybody's code
+            self._note_where_it_began(watch)
             kept, heads = await self._kept(watch)
             await self.session.connection.run_sync(partial(_failed, watch, error))
             failure.reraise(error, watch, kept, heads, external=self.session.external)
-        return await self._verified(done)
+        return await self._verified(done, watch)
 
-    def _before_index(self, connection: Connection, index: Name, sql: str) -> str:
-        return drive(connection, clear_the_way(index, sql, self.command), self.reporter)
+    def _resume(self, connection: Connection, step: Resumable, sql: str) -> str:
+        return drive(connection, resumed(step, sql, self.command), self.reporter)
 
-    async def _verified(self, done: EnvironmentRun) -> Done:
+    async def _drive(self, flow: Flow[Any]) -> Any:
+        return await self.session.connection.run_sync(
+            drive, flow, self.reporter, self.settings.server_timeout
+        )
+
+    async def _verified(self, done: EnvironmentRun, watch: Observation) -> Done:
         after = done.heads
         if done.table is not None or done.single:
-            await self.session.resting()
-            after = await self.session.connection.run_sync(stored_versions, done.version_table)
+            with wire.time_limit(wire.adapted(self.session.sync), self.settings.server_timeout):
+                await self.session.resting()
+                after = await self.session.connection.run_sync(stored_versions, done.version_table)
             expected = done.expected
             if expected is not None and frozenset(after) != expected:
                 detail = (
@@ -109,7 +171,13 @@ class Locked:
                 )
                 raise NotCommitted(detail)
         self.directory.remember(done.table)
-        return Done(done.applied, done.heads, after)
+        self._note_where_it_began(watch)
+        return Done(self._applied + done.applied, self._before or (), after)
+
+    def _note_where_it_began(self, watch: Observation) -> None:
+        configured = watch.journal.configured if watch.journal else []
+        if self._before is None and configured:
+            self._before = tuple(sorted(configured[0].heads))
 
     async def _kept(self, watch: Observation) -> tuple[tuple[Applied, ...], tuple[str, ...] | None]:
         """Return what the server has kept of a run that failed; None: that cannot be known.
@@ -118,16 +186,17 @@ class Locked:
         """
         table = watch.version_table
         if self.session.external or (table is None and watch.steps):
-            return (), None
+            return self._applied, None
         if table is None:
-            return (), ()
+            return self._applied, ()
         try:
             with anyio.fail_after(TIDY_SECONDS):
                 await self.session.resting()
                 heads = await self.session.connection.run_sync(stored_versions, table)
         except Exception:  # noqa: BLE001 - what failed is to be told, not this
-            return (), None
-        return tuple(step.applied for step in decide.committed(watch.steps, heads)), heads
+            return self._applied, None
+        kept = tuple(step.applied for step in decide.committed(watch.steps, heads))
+        return self._applied + kept, heads
 
 
 def _failed(watch: Observation, error: Exception, _: Connection) -> None:

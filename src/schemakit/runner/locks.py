@@ -6,7 +6,9 @@ that the server kills one of them (same connection) or both hang for ever (two c
 lock taken inside an idle transaction by the extended protocol does the same.
 
 The lock is taken on the connection that migrates: an engine of one connection is enough, and
-when that connection dies, lock and migration die together.
+when that connection dies, lock and migration die together. Behind a pooler a session is anybody's
+and only a transaction keeps its backend: there the lock is that of an idle transaction on a second
+connection (`ParkedLock`); for poolers that end idle transactions there is `leases.Lease`.
 """
 
 from __future__ import annotations
@@ -104,7 +106,7 @@ class Lock:
         began, waited, pause = clock(), 0.0, _FIRST_PAUSE
         reported = -_REPORT_EVERY
         while True:
-            if (yield Run(self._try())) == "SELECT 1":
+            if (yield from self._tried()):
                 return Grant(held=True, waited=waited)
             if self._may_look and settled is not None and (yield Fetch(settled)):
                 return Grant(held=False, waited=waited)
@@ -151,7 +153,43 @@ class Lock:
                 "AND pid = pg_catalog.pg_backend_pid())"
             )
 
-    def _try(self) -> str:
+    def _tried(self) -> Flow[bool]:
         # The answer is read from the status tag: SELECT 1 is a row, so the lock was had.
         function = "pg_try_advisory_xact_lock" if self.transactional else "pg_try_advisory_lock"
-        return f"SELECT 1 WHERE pg_catalog.{function}({self.key})"
+        status = yield Run(f"SELECT 1 WHERE pg_catalog.{function}({self.key})")
+        return bool(status == "SELECT 1")
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedLock(Lock):
+    """The same lock, held by an idle transaction on a connection of its own.
+
+    By the simple protocol: it leaves no portal open, whose snapshot an index build would wait for.
+
+    Attributes:
+        timeouts: the settings of the server that would end an idle transaction.
+    """
+
+    timeouts: tuple[str, ...] = ("idle_in_transaction_session_timeout",)
+
+    #: Seconds for which it is held without a sign of life: none, it dies with its connection.
+    lasts = 0.0
+    #: Seconds between two signs of life.
+    every = 5.0
+
+    def _tried(self) -> Flow[bool]:
+        unlimited = "".join(f"SET LOCAL {name} = 0; " for name in self.timeouts)
+        took = f"SELECT 1 WHERE pg_catalog.pg_try_advisory_xact_lock({self.key})"
+        if (yield Run(f"BEGIN; {unlimited}{took}")) == "SELECT 1":
+            return True
+        yield Run("ROLLBACK")
+        return False
+
+    def renew(self) -> Flow[bool]:
+        """A flow that shows that the connection lives; whoever looks sees what it is for."""
+        yield Run("-- schemakit holds the migration lock")
+        return True
+
+    def release(self) -> Flow[None]:
+        """A flow that ends the transaction, and with it the lock."""
+        yield Run("ROLLBACK")

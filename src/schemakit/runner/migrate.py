@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from asyncpg import PostgresError  # type: ignore[import-untyped]  # it ships no types
+from sqlalchemy.exc import DBAPIError
 
 from schemakit.catalog import read
 from schemakit.catalog.version_table import stored_versions
-from schemakit.errors import DatabaseAhead, LockTimeout, UnsupportedServer
+from schemakit.errors import DatabaseAhead, LockLost, LockTimeout, RevisionFailed, UnsupportedServer
 
-from . import decide
+from . import decide, failure, holding, poolers
 from .driver import drive
 from .locked import Locked, Steps
-from .locks import Lock, lock_key, notice_a_lost_client
+from .locks import notice_a_lost_client
 from .results import heads_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from schemakit.catalog.model import Server
+
     from ._alembic.scripts import Scripts
-    from .flow import Flow
+    from .holding import Holding
     from .results import Result
     from .run import Order, Run
     from .target import Session
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,16 @@ class Migration:
 
     async def result(self) -> Result:
         """Migrate, unless there turns out to be nothing to do."""
-        await self._check_server()
+        try:
+            return await self._result()
+        except DBAPIError as error:
+            typed = poolers.refused(error)
+            if typed is None:
+                raise
+            raise typed from failure.cause_of(error)
+
+    async def _result(self) -> Result:
+        server = await self._checked_server()
         scripts = await self.run.directory.load(self.session.connection.engine.url)
         if self.order.command == "upgrade":
             scripts.refuse_ambiguous(self.order.revision)
@@ -57,34 +66,41 @@ class Migration:
         if versions is not None:
             return self.run.nothing_done(versions)
         settings = self.order.settings
-        key = lock_key(settings.lock_name)
-        lock = Lock(key, settings.lock_wait, transactional=self.session.external)
+        held = await holding.holding(self.session, settings, server, self.run.reporter)
         # From here on it may hold the lock: if it cannot be tidied up, it is no use to the pool.
         self.session.spent = True
-        await self._notice_a_lost_client()
         try:
-            grant = await self._drive(lock.acquire(self.order.command, self._other_did_it(scripts)))
+            await self._notice_a_lost_client()
+            grant = await held.acquire(self.order.command, self._other_did_it(scripts))
             self.run.waited = grant.waited
             if grant.held:
-                return await self._locked(scripts)
+                return await self._locked(scripts, held)
             self.session.spent = False
             return self.run.nothing_done(await self.run.versions() or ())
         except LockTimeout:
             self.session.spent = False
             raise
         finally:
-            await self._unlock(lock)
+            await held.release()
 
-    async def _locked(self, scripts: Scripts) -> Result:
+    async def _locked(self, scripts: Scripts, held: Holding) -> Result:
         locked = Locked(
             self.order.command,
             self.session,
             self.run.directory,
             self.run.reporter,
             self._steps(scripts),
+            settings=self.order.settings,
             purge=self.order.purge,
+            lock_check=held.check,
         )
-        done = await locked.migrate()
+        try:
+            with held.fenced(self.session.sync):
+                done = await locked.migrate()
+        except RevisionFailed as error:
+            if held.lost:  # it is that which failed, and no revision is to be mended
+                raise LockLost(f"{held.lost}\n{error.detail}") from error
+            raise
         return self.run.result(
             applied=done.applied,
             heads_before=done.heads_before,
@@ -92,28 +108,23 @@ class Migration:
             committed=not self.session.external,
         )
 
-    async def _unlock(self, lock: Lock) -> None:
-        async def unlocked() -> None:
-            await self.session.resting()
-            await self._drive(lock.release())
-
-        if self.session.alive and not self.session.external:
-            await self.session.tidied(unlocked)
-
-    async def _drive(self, flow: Flow[_T]) -> _T:
-        return await self.session.connection.run_sync(drive, flow, self.run.reporter)
-
     async def _notice_a_lost_client(self) -> None:
-        # The connection is not given back to a pool, so the setting stays with this run. It is
-        # refused where the server's platform cannot poll a socket.
-        if self.session.owned:
-            with suppress(PostgresError):
-                await self._drive(notice_a_lost_client())
+        # The connection is not given back to a pool, so the setting stays with this run; a
+        # pooler's next client would inherit it. It is refused where the server's platform cannot
+        # poll a socket.
+        if self.session.owned and not self.session.pooled:
+            with suppress(DBAPIError):
+                await self.session.connection.run_sync(
+                    drive, notice_a_lost_client(), self.run.reporter
+                )
 
-    async def _check_server(self) -> None:
-        server = await self.session.connection.run_sync(read.server)
+    async def _checked_server(self) -> Server:
+        connection = self.session.connection
+        server = await connection.run_sync(read.server)
         if not server.supported:
             raise UnsupportedServer(f"{server.database!r} is on PostgreSQL {server.version}.")
+        self.session.pooled = await connection.run_sync(poolers.shows_itself, server)
+        return server
 
     async def _unlocked_look(self, scripts: Scripts) -> tuple[str, ...] | None:
         """Return the versions if there is nothing to do that would take the lock."""

@@ -20,6 +20,7 @@ _log.addHandler(logging.NullHandler())
 _LEVELS = {
     "waiting_for_lock": logging.WARNING,
     "retrying": logging.WARNING,
+    "blocked": logging.WARNING,
     "notice": logging.WARNING,
     "revision_failed": logging.ERROR,
 }

@@ -22,6 +22,7 @@ EventKind = Literal[
     "revision_finished",
     "revision_failed",
     "retrying",
+    "blocked",
     "notice",
     "finished",
 ]
@@ -82,13 +83,14 @@ class Event:
 
     Attributes:
         kind: ``started``, ``waiting_for_lock``, ``revision_started``, ``revision_finished``,
-            ``revision_failed``, ``retrying``, ``notice`` or ``finished``.
+            ``revision_failed``, ``retrying``, ``blocked``, ``notice`` or ``finished``.
         command: ``upgrade``, ``downgrade`` or ``stamp``.
         revision: the revision it is about, if it is about one.
         position: which revision of the run that is, from 1.
         total: how many revisions the run has; 0 while that is not known.
-        seconds: how long it took (finished, failed) or has been waiting (waiting_for_lock).
-        holders: who holds the lock (waiting_for_lock).
+        seconds: how long it took (finished, failed), has been waiting (waiting_for_lock, blocked)
+            or will wait (retrying).
+        holders: who holds the lock (waiting_for_lock) or was in the way (retrying, blocked).
         message: one line for a log.
     """
 
@@ -104,6 +106,11 @@ class Event:
     def __str__(self) -> str:
         """The message."""
         return self.message or self.kind
+
+
+def in_the_way(holders: tuple[LockHolder, ...]) -> str:
+    """Return *holders* for a message."""
+    return "; ".join(map(str, holders))
 
 
 def heads_text(heads: tuple[str, ...]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
@@ -16,6 +17,8 @@ from . import wire
 
 #: Seconds that tidying up a connection may take after a failure or a cancellation.
 TIDY_SECONDS = 5.0
+#: Seconds that the server may take to let us in, unless the settings say otherwise.
+PATIENCE = 30.0
 
 Target = AsyncEngine | AsyncConnection
 
@@ -30,6 +33,7 @@ class Session:
         external: whether the caller has a transaction open on it, whose commit stays the caller's.
         level: the isolation level for migrations: the caller's, unless that is AUTOCOMMIT.
         spent: whether migrations ran on it, so that it must not go back to the pool as it is.
+        pooled: whether a transaction pooler stands between: the server's session is anybody's.
     """
 
     connection: AsyncConnection
@@ -37,6 +41,7 @@ class Session:
     external: bool
     level: str = "READ COMMITTED"
     spent: bool = False
+    pooled: bool = False
 
     @property
     def sync(self) -> Connection:
@@ -85,22 +90,57 @@ class Session:
 
 
 @asynccontextmanager
-async def opened(target: Target) -> AsyncIterator[Session]:
+async def opened(target: Target, patience: float = PATIENCE) -> AsyncIterator[Session]:
     """Yield a `Session` on *target*, in autocommit unless the caller has a transaction open.
 
     An engine's connection goes back to its pool unchanged; one on which migrations ran is closed
     instead, since a revision may have SET what the next user of the pool must not inherit.
 
+    Args:
+        target: the caller's.
+        patience: seconds that the server may take to let us in.
+
     Raises:
         UnsupportedTarget: *target* is not of SQLAlchemy's asyncio API on asyncpg.
         TransactionRefused: *target* is in autocommit, in a transaction begun by hand.
+        ConnectionFailed: there was no connection to be had.
+        ConnectionLost: it broke while the block ran.
     """
     _check(target)
-    if isinstance(target, AsyncConnection):
-        async with _lent(target) as session:
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(patience + _pool_timeout(target)):
+                way = _lent(target) if isinstance(target, AsyncConnection) else _taken(target)
+                session = await stack.enter_async_context(way)
+        except Exception as error:
+            _typed("unreached", error, target.engine.url)
+            raise
+        try:
             yield session
-        return
-    async with target.connect() as connection:
+        except Exception as error:
+            _typed("cut_off", error)
+            raise
+
+
+def _typed(how: str, error: Exception, *further: object) -> None:
+    """Raise what `failure` makes of *error*, if that is another error."""
+    from . import failure  # noqa: PLC0415 - a service at head needs none of it
+
+    typed = getattr(failure, how)(error, *further)
+    if typed is not None:
+        raise typed from failure.cause_of(error)
+
+
+def _pool_timeout(target: Target) -> float:
+    """Return how long the pool may let a caller wait for others to give a connection back."""
+    timeout = getattr(target.engine.pool, "timeout", None)
+    return float(timeout()) if isinstance(target, AsyncEngine) and timeout else 0.0
+
+
+@asynccontextmanager
+async def _taken(engine: AsyncEngine) -> AsyncIterator[Session]:
+    """Yield a `Session` on a connection of *engine*."""
+    async with engine.connect() as connection:
         session = Session(connection, owned=True, external=False)
         session.level = _transactional(isolation_level(session.sync))
         await connection.execution_options(isolation_level="AUTOCOMMIT")

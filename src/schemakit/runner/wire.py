@@ -6,9 +6,20 @@ lowest and the newest SQLAlchemy that `pyproject.toml` admits.
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import (
+    AssertionPool,
+    Connection,
+    NullPool,
+    QueuePool,
+    SingletonThreadPool,
+    StaticPool,
+)
 
 
 def adapted(connection: Connection) -> Any:
@@ -64,3 +75,88 @@ def forget_statements(adapted_connection: Any) -> None:
     cache = adapted_connection._prepared_statement_cache  # noqa: SLF001 - see the module
     if cache is not None:
         cache.clear()
+
+
+def backend_pid(adapted_connection: Any) -> int:
+    """Return the process id that the server, or a pooler before it, gave at connection."""
+    return int(adapted_connection.driver_connection.get_server_pid())
+
+
+def busy(adapted_connection: Any) -> bool:
+    """Whether a statement is under way."""
+    return bool(adapted_connection._execute_mutex.locked())  # noqa: SLF001 - see the module
+
+
+def terminate(adapted_connection: Any) -> None:
+    """Cut the connection: what waits for an answer gets an error."""
+    adapted_connection.driver_connection.terminate()
+
+
+class time_limit:  # noqa: N801 - a context manager, used as the functions are
+    """Cut the connection if the block takes longer than *seconds*.
+
+    What waits for an answer in it gets an error then. Costs some microseconds: a class, and a timer
+    of the loop.
+    """
+
+    __slots__ = ("_adapted", "_seconds", "_timer")
+
+    def __init__(self, adapted_connection: Any, seconds: float) -> None:
+        self._adapted, self._seconds = adapted_connection, seconds
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._seconds, terminate, self._adapted)
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+
+def has_room(pool: Any) -> bool:
+    """Whether *pool* can give another connection now, and not the one that is in use already."""
+    if isinstance(pool, NullPool):
+        return True
+    if not isinstance(pool, QueuePool):  # StaticPool and its like share one connection
+        return False
+    overflow = pool._max_overflow  # noqa: SLF001 - see the module
+    return overflow < 0 or pool.checkedout() < pool.size() + overflow
+
+
+@contextmanager
+def unhurried(adapted_connection: Any) -> Iterator[None]:
+    """Suspend the engine's ``command_timeout``, which would cut off what takes its time."""
+    driver = adapted_connection.driver_connection
+    config = driver._config  # noqa: SLF001 - see the module
+    driver._config = config._replace(command_timeout=None)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        driver._config = config  # noqa: SLF001
+
+
+_KEEPALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+
+
+def keep_alive(adapted_connection: Any) -> None:
+    """Have the operating system notice that the other side of a TCP connection is gone."""
+    transport = adapted_connection.driver_connection._transport  # noqa: SLF001 - see the module
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEPALIVE:
+            if hasattr(socket, name):  # not every platform has them
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def is_single(pool: Any) -> bool:
+    """Whether *pool* never has two connections out at a time."""
+    if isinstance(pool, QueuePool):
+        return pool.size() == 1 and pool._max_overflow == 0  # noqa: SLF001 - see the module
+    return isinstance(pool, StaticPool | SingletonThreadPool | AssertionPool)
+
+
+def is_closed(adapted_connection: Any) -> bool:
+    """Whether the connection is known to be gone; asks nobody."""
+    return bool(adapted_connection.driver_connection.is_closed())

@@ -35,6 +35,7 @@ _PLANNED = frozenset(
     ["select", "with", "values", "table", "insert", "update", "delete", "merge", "explain"]
 )
 _ENDS_TRANSACTION = frozenset(["commit", "end", "rollback", "abort"])
+_CONCURRENT = frozenset(["create", "drop", "reindex", "alter"])
 _BEFORE_KEYWORD = frozenset(("space", "comment"))
 _COPY = re.compile(r"(?:\A|;)\s*copy\b[^;]*\b(?:from|to)\s+std(?:in|out)\b", re.IGNORECASE)
 
@@ -81,3 +82,12 @@ def copies(sql: str) -> bool:
     """Whether *sql* is a COPY FROM STDIN or TO STDOUT, or has one among its statements."""
     lowered = sql.lower()
     return "copy" in lowered and "std" in lowered and _COPY.search(code(sql)) is not None
+
+
+def is_concurrent(sql: str) -> bool:
+    """Whether *sql* builds, drops or detaches CONCURRENTLY: in steps that commit by themselves."""
+    return (
+        "concurrently" in sql.lower()
+        and leading_keyword(sql) in _CONCURRENT
+        and re.search(r"\bconcurrently\b", code(sql), re.IGNORECASE) is not None
+    )

@@ -42,6 +42,9 @@ class Observer(Protocol):
     def statement(self, sql: str) -> None:
         """*sql* is about to be sent."""
 
+    def transaction(self, connection: Connection) -> None:
+        """A transaction begins."""
+
     def before(self, connection: Connection, sql: str) -> str:
         """Do what must be done before *sql*, and return what to send instead."""
 
@@ -64,12 +67,14 @@ def bridged(
         yield
         return
     bridge = Bridge(adapted, observer, percent_escapes, external)
-    rewrite = bridge.rewrite
+    rewrite, begun = bridge.rewrite, observer.transaction
     adapted.__class__ = bridged_class(original, bridge)
     event.listen(connection, "before_cursor_execute", rewrite, retval=True)
+    event.listen(connection, "begin", begun)
     try:
         yield
     finally:
+        event.remove(connection, "begin", begun)
         event.remove(connection, "before_cursor_execute", rewrite)
         adapted.__class__ = original
 

@@ -15,6 +15,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
 
 from schemakit.errors import EnvironmentRefused, TransactionRefused
+from schemakit.runner.limits import own_lock_timeout
 from schemakit.sql import Name
 
 from . import callers, drift, proxies
@@ -178,10 +179,13 @@ class ScopedEnvironment(EnvironmentContext):
         if revision is None:  # a stamp: nothing runs
             return
 
+        own = own_lock_timeout(revision.module, revision.path)
+
         def watched(**arguments: Any) -> None:
             journal.begin(describe(revision))
             with self._in_revision():
                 try:
+                    self._begin_revision(own)
                     migrate(**arguments)
                 except BaseException as error:
                     journal.fail(error)
@@ -189,6 +193,11 @@ class ScopedEnvironment(EnvironmentContext):
 
         watched.__name__ = getattr(migrate, "__name__", "upgrade")
         step.migration_fn = watched
+
+    def _begin_revision(self, lock_timeout: float | None) -> None:
+        connection = self.get_context().connection
+        if connection is not None and not self.is_offline_mode():
+            self.errand.observe.revision(connection, lock_timeout)
 
     @contextmanager
     def _in_revision(self) -> Iterator[None]:

@@ -44,6 +44,7 @@ class Journal:
     Attributes:
         command: for the events.
         notify: gets the events.
+        done: how many revisions earlier attempts have applied.
         configured: every `context.configure`, in order.
         steps: the revisions that have run.
         planned: how many will.
@@ -57,6 +58,7 @@ class Journal:
 
     command: Command
     notify: Notify
+    done: int = 0
     configured: list[Configured] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     planned: int = 0
@@ -125,8 +127,8 @@ class Journal:
                 kind,  # type: ignore[arg-type]  # one of EventKind, given above
                 self.command,
                 self.blamed,
-                len(self.steps) + running,
-                self.planned,
+                self.done + len(self.steps) + running,
+                self.done + self.planned,
                 seconds,
                 (),
                 message,

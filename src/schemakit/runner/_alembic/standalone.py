@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 from schemakit.errors import ConfigurationError
 from schemakit.runner.driver import drive
 from schemakit.runner.environment import Observation
-from schemakit.runner.heal import clear_the_way
+from schemakit.runner.heal import resumed
 from schemakit.runner.locks import Lock, lock_key
 from schemakit.runner.reporter import Reporter
 from schemakit.runner.settings import Settings
@@ -26,7 +26,7 @@ from .config import STAND_IN_URL
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from schemakit.sql import Name
+    from schemakit.sql.resumable import Resumable
 
 #: Commands that write say where to; the others (current, check, revision) take no lock.
 _WRITES = "destination_rev"
@@ -84,10 +84,10 @@ async def _under_lock(session: Session, configure: dict[str, Any], settings: Set
 
 
 def _bridged(connection: Connection, configure: dict[str, Any], reporter: Reporter) -> None:
-    def clear(connection: Connection, index: Name, sql: str) -> str:
-        return drive(connection, clear_the_way(index, sql, "upgrade"), reporter)
+    def resume(connection: Connection, step: Resumable, sql: str) -> str:
+        return drive(connection, resumed(step, sql, "upgrade"), reporter)
 
-    observer = Observation(lambda _: [], clear)
+    observer = Observation(lambda _: [], resume)
     with bridged(connection, observer, percent_escapes=False, external=False):
         _migrate(connection, configure)
 
