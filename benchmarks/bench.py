@@ -106,7 +106,12 @@ def directory(
         down = id_
     for path in home.rglob("*.py"):
         os.utime(path, (1_600_000_000, 1_600_000_000))
-    compileall.compile_dir(home, quiet=1)  # as after the first call; Python may be told not to
+    return home
+
+
+def compiled(home: Path) -> Path:
+    """Write the bytecode of a directory, as its first use does where Python is not told not to."""
+    compileall.compile_dir(home, quiet=1)
     return home
 
 

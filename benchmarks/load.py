@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from .typical import COUNTRIES, CUSTOMERS, HOT, ORDERS, PRODUCTS
+from .typical import COUNTRIES, CUSTOMERS, FIRST, HOT, ORDERS, PRODUCTS
 
 CONNECTIONS = 16
 RATE = 300  # requests a second
@@ -91,7 +91,8 @@ class Traffic:
         async with asyncio.TaskGroup() as group:
             for number in count():
                 due = began + EVERY * (number + (dice.uniform(-0.3, 0.3) if number else 0))
-                sql = dice.choice(IN_THE_WAY).format(table=dice.choice(HOT))
+                table = dice.choice(HOT) if number else FIRST
+                sql = dice.choice(IN_THE_WAY).format(table=table)
                 seconds = dice.uniform(SHORTEST, LONGEST)
                 await asyncio.sleep(due - time.perf_counter())
                 group.create_task(self.long_transaction(sql, seconds))

@@ -7,6 +7,7 @@ COUNTRIES = 200
 
 #: The row of id 1 of each is for the transactions that stand in the way, not for the load.
 HOT = ("orders", "customers", "items", "products")
+FIRST = "orders"  # the table that the first revision changes
 
 TABLES = f"""
 CREATE TYPE kind AS ENUM ('retail', 'wholesale');

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: Debian 12 and 13, Ubuntu 22.04 and 24.04 call them so; those that the machine has are not asked for.
+#: As Debian 12 and 13 and Ubuntu call them; what the machine has is not asked for.
 _LIBRARIES = {
     "libevent-2.1.so.7": ("libevent-2.1-7", "libevent-2.1-7t64"),
     "libcares.so.2": ("libc-ares2", "libcares2"),

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         status,
         wait_until_current,
     )
+    from schemakit.runner.plan import plan
+    from schemakit.runner.plans import Plan
     from schemakit.runner.results import Event, Result
     from schemakit.runner.revisions import Applied, Revision
     from schemakit.runner.settings import Migrations, Settings
@@ -41,6 +43,7 @@ __all__ = [
     "Drift",
     "Event",
     "Migrations",
+    "Plan",
     "Result",
     "Revision",
     "SchemakitError",
@@ -54,6 +57,7 @@ __all__ = [
     "heads",
     "history",
     "pending",
+    "plan",
     "render_sql",
     "stamp",
     "status",
@@ -75,6 +79,8 @@ _HOMES = {
         "wait_until_current",
     ),
     "schemakit.runner.findings": ("Drift", "Status"),
+    "schemakit.runner.plan": ("plan",),
+    "schemakit.runner.plans": ("Plan",),
     "schemakit.runner.results": ("Event", "Result"),
     "schemakit.runner.revisions": ("Applied", "Revision"),
     "schemakit.runner.settings": ("Migrations", "Settings"),

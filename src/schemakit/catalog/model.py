@@ -106,3 +106,45 @@ class IndexName:
     def __str__(self) -> str:
         """For messages; SQL is made by `schemakit.sql.Name`."""
         return f"{self.schema}.{self.name} on {self.table}"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation as a rehearsal finds it.
+
+    Attributes:
+        oid: its oid.
+        schema: where it lies.
+        name: what it is called there.
+        kind: as ``pg_class.relkind``.
+        file: as ``pg_class.relfilenode``: another one after a rewrite.
+        scans: how often this transaction has read it from end to end.
+        table: the table of an index, else None.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    file: int
+    scans: int
+    table: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLock:
+    """A lock that this transaction holds on a relation, with what `Relation` says of that now."""
+
+    oid: int
+    mode: str
+    file: int
+    scans: int
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSequence:
+    """A sequence that gives a column its values; *number* is the column's, from 1."""
+
+    column: str
+    number: int
+    sequence: int

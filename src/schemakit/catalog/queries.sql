@@ -62,6 +62,25 @@ SELECT n.nspname::text AS schema, c.relname::text AS name, t.relname::text AS ta
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index AS p
                     WHERE p.index_relid = i.indexrelid)
 
+-- name: index_builders
+-- The sessions that are building the index :name now.
+SELECT a.pid,
+       coalesce(a.application_name, '') AS application_name,
+       coalesce(host(a.client_addr), 'local') AS client,
+       coalesce(a.state, 'unknown') AS state,
+       coalesce(extract(epoch FROM clock_timestamp() - a.state_change), 0)::float8 AS seconds,
+       coalesce(a.query, '') AS query
+  FROM pg_catalog.pg_stat_progress_create_index AS p
+  JOIN pg_catalog.pg_stat_activity AS a ON a.pid = p.pid
+  JOIN pg_catalog.pg_class AS c ON c.oid = p.index_relid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE p.pid <> pg_backend_pid()
+   AND c.relname = CAST(:name AS text)
+   AND CASE WHEN CAST(:schema AS text) IS NULL
+            THEN pg_catalog.pg_table_is_visible(c.oid)
+            ELSE n.nspname = CAST(:schema AS text) END
+ ORDER BY a.pid
+
 -- name: index_definition
 -- The CREATE INDEX of the valid index :name.
 SELECT pg_catalog.pg_get_indexdef(i.indexrelid)
@@ -195,3 +214,57 @@ SELECT n.nspname::text AS schema, c.relname::text AS name, t.relname::text AS ta
                                ELSE starts_with(w.relname::text, regexp_replace(
                                         c.relname::text, '_cc(new|old)[0-9]*$', '')) END))
  ORDER BY 1, 2
+
+-- name: relations
+-- Every relation outside the system's schemas, with its file and how often this transaction has read
+-- it from end to end; 16384 is the first oid of what users make (src/include/access/transam.h).
+SELECT c.oid::bigint AS oid,
+       n.nspname::text AS schema,
+       c.relname::text AS name,
+       c.relkind::text AS kind,
+       c.relfilenode::bigint AS file,
+       pg_catalog.pg_stat_get_xact_numscans(c.oid) AS scans,
+       i.indrelid::bigint AS table
+  FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
+ WHERE c.oid >= 16384
+   AND c.relkind IN ('r', 'p', 'm', 'v', 'f', 'S', 'i', 'I')
+   AND n.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema')
+
+-- name: own_locks
+-- The locks that this transaction holds on such relations, with the same of each.
+SELECT l.relation::bigint AS oid,
+       l.mode,
+       coalesce(c.relfilenode, 0)::bigint AS file,
+       pg_catalog.pg_stat_get_xact_numscans(l.relation) AS scans
+  FROM pg_catalog.pg_locks AS l
+  LEFT JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+ WHERE l.pid = pg_catalog.pg_backend_pid()
+   AND l.locktype = 'relation'
+   AND l.granted
+   AND l.relation >= 16384
+   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+
+-- name: sequences_of
+-- The sequences that give the columns of :table their values: by a default, or as an identity.
+SELECT a.attname::text AS column, a.attnum::int AS number, f.sequence::bigint AS sequence
+  FROM pg_catalog.pg_attribute AS a
+  JOIN (SELECT ad.adrelid AS relation, ad.adnum::int AS number, d.refobjid AS sequence
+          FROM pg_catalog.pg_attrdef AS ad
+          JOIN pg_catalog.pg_depend AS d
+            ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = ad.oid
+           AND d.refclassid = 'pg_catalog.pg_class'::regclass
+         UNION
+        SELECT d.refobjid, d.refobjsubid, d.objid
+          FROM pg_catalog.pg_depend AS d
+         WHERE d.classid = 'pg_catalog.pg_class'::regclass
+           AND d.refclassid = 'pg_catalog.pg_class'::regclass
+           AND d.deptype = 'i') AS f
+    ON f.relation = a.attrelid AND f.number = a.attnum
+  JOIN pg_catalog.pg_class AS c ON c.oid = f.sequence AND c.relkind = 'S'
+ WHERE a.attrelid = pg_catalog.to_regclass(CAST(:table AS text))
+
+-- name: relation_oid
+-- The oid of the relation that is spelled :name, or null.
+SELECT pg_catalog.to_regclass(CAST(:name AS text))::oid::bigint

@@ -11,7 +11,16 @@ from sqlalchemy import TextClause, text
 
 from schemakit.sql import Name, without_literals
 
-from .model import IndexName, LeaseHolder, LeaseTable, LockHolder, Server
+from .model import (
+    ColumnSequence,
+    IndexName,
+    LeaseHolder,
+    LeaseTable,
+    LockHolder,
+    OwnLock,
+    Relation,
+    Server,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -93,6 +102,11 @@ def invalid_index(connection: Connection, name: Name) -> IndexName | None:
     return IndexName(*rows[0]) if rows else None
 
 
+def index_builders(connection: Connection, name: Name) -> tuple[LockHolder, ...]:
+    """Return the sessions that are building the index *name* now."""
+    return _sessions(_rows(connection, "index_builders", name=name.name, schema=name.schema))
+
+
 def index_definition(connection: Connection, name: Name) -> str | None:
     """Return the CREATE INDEX of the valid index *name*, as the server writes it."""
     rows = _rows(connection, "index_definition", name=name.name, schema=name.schema)
@@ -135,3 +149,26 @@ def reindex_leftovers(
         schema=schema,
     )
     return tuple(IndexName(*row) for row in rows)
+
+
+def relations(connection: Connection) -> dict[int, Relation]:
+    """Return every relation outside the system's schemas, by oid."""
+    return {row.oid: Relation(**row._asdict()) for row in _rows(connection, "relations")}
+
+
+def own_locks(connection: Connection) -> tuple[OwnLock, ...]:
+    """Return the locks that the transaction of *connection* holds on such relations."""
+    return tuple(OwnLock(*row) for row in _rows(connection, "own_locks"))
+
+
+def sequences_of(connection: Connection, table: Name) -> tuple[ColumnSequence, ...]:
+    """Return the sequences that give the columns of *table* their values."""
+    return tuple(
+        ColumnSequence(*row) for row in _rows(connection, "sequences_of", table=str(table))
+    )
+
+
+def relation_oid(connection: Connection, name: str) -> int | None:
+    """Return the oid of the relation *name*, which is spelled as in SQL; None if there is none."""
+    found: int | None = _rows(connection, "relation_oid", name=name)[0][0]
+    return found

@@ -12,7 +12,7 @@ from schemakit import __version__
 
 from .exit_codes import ExitCode
 from .output import Output
-from .verbs import author, inspect, migrate
+from .verbs import author, inspect, migrate, plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ VERBS = (
     inspect.status,
     inspect.current,
     inspect.pending,
+    plan.plan,
     inspect.check,
     inspect.wait,
     inspect.heads,

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from schemakit.sql import Name
+from schemakit.sql.locks import LockMode
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
     from schemakit.errors import SchemakitError
     from schemakit.runner.findings import Drift, Status
+    from schemakit.runner.plans import Plan, PlannedRevision
     from schemakit.runner.results import Event, Result
     from schemakit.runner.revisions import Revision
 
@@ -78,6 +82,37 @@ def pending(revisions: Sequence[Revision]) -> Object:
     return {"pending": _plain(revisions)}
 
 
+def plan(value: Plan) -> Object:
+    """Return what would run.
+
+    ``pending`` (is there anything to do), ``complete`` (is every statement known), ``database``,
+    ``server``, ``direction``, ``target``, ``current``, ``revisions`` (in the order in which they
+    would run), ``ahead`` (revisions in the database that this code does not know), ``rehearsed``
+    (seconds, or null), ``failed`` (why the rehearsal ended early), ``notes``.
+
+    Each of ``revisions``: ``revision`` (see `revision`), ``statements``, ``unknown`` (why there
+    are further ones that cannot be known), ``failed``, ``rehearsed``. A statement: ``sql``,
+    ``locks`` (objects of ``mode``, ``relation``, which is ``name`` and ``schema`` or null,
+    ``what`` in words in that case, ``new``), ``in_transaction``, ``rewrites`` and ``scans``
+    (``yes``, ``no``, ``maybe``), ``reason``, ``known``, ``brief``, ``refused``, ``autocommit``,
+    ``measured`` (null, or ``seconds``, ``locks``, ``rewritten``, ``scanned``, ``moved``),
+    ``skipped``, ``failed``.
+    """
+    return _object(value) | {
+        "pending": bool(value),
+        "complete": value.complete,
+        "failed": value.failed,
+        "revisions": [_planned(each) for each in value.revisions],
+    }
+
+
+def _planned(value: PlannedRevision) -> Object:
+    statements = [
+        _object(each) | {"brief": each.brief, "refused": each.refused} for each in value.statements
+    ]
+    return _object(value) | {"statements": statements}
+
+
 def drift(value: Drift) -> Object:
     """Return what `check` found.
 
@@ -115,6 +150,10 @@ def _object(value: DataclassInstance) -> Object:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, Name):
+        return value._asdict()
+    if isinstance(value, LockMode):
+        return str(value)
     if is_dataclass(value) and not isinstance(value, type):
         return _object(value)
     if isinstance(value, tuple | list):

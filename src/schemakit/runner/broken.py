@@ -46,6 +46,14 @@ def is_lost(error: BaseException) -> bool:
     return any(map(_says_so, links(error)))
 
 
+def first(error: BaseException) -> BaseException:
+    """Return the link of *error* that was the first to say that the connection is no more.
+
+    What tidied up after it says only that it could not.
+    """
+    return [error, *filter(_says_so, links(error))][-1]
+
+
 def _says_so(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):  # SQLAlchemy has asked the driver
         return error.connection_invalidated

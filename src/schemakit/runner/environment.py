@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,7 @@ class Observation:
         self.differences: list[str] = []
         self.journal: Journal | None = None
         self.outside = False  # the last statement of the revision ran outside a transaction
-        self.resumable = False  # all that the revision has kept is what the next run can go on from
-        self._outside: tuple[object, int] = (None, 0)
+        self._resumable: dict[str, int] = {}
         self._resume = resume
         self._busy = False
 
@@ -97,12 +97,16 @@ class Observation:
             self._lock_check()
         self._set(connection, self.limits.revision(lock_timeout) if self.limits else "")
 
+    def autocommit_block(self) -> AbstractContextManager[None] | None:
+        """Return what takes the place of an ``autocommit_block()``; None: nothing does."""
+        return None
+
     def before(self, connection: Connection, sql: str) -> str:
         """Clear the way for *sql*; return what to send."""
         if self._busy:
             return sql
-        self._prepare(connection, sql)
         step = self._noted(connection, sql)
+        self._prepare(connection, sql)
         if step is None or self._resume is None:
             return sql
         self._busy = True
@@ -114,22 +118,26 @@ class Observation:
     def _noted(self, connection: Connection, sql: str) -> Resumable | None:
         """Remember whether *sql* runs outside a transaction; return it if it can be resumed."""
         self.outside = _autocommits(connection)
-        if not self.outside:
-            return None
-        step = resumable(sql)
-        running = self.journal.revision if self.journal else None
-        before = self._outside[1] if self._outside[0] is running else 0
-        self._outside = (running, before + 1)
-        alone = self.journal is not None and self.journal.sends == before + 1
-        self.resumable = step is not None and alone and (self.resumable or not before)
+        step = resumable(sql) if self.outside else None
+        journal = self.journal
+        if step is not None and journal is not None and journal.revision is not None:
+            count = self._resumable.get(journal.revision.id, 0)
+            if count == journal.sends - 1:  # all that it has sent so far
+                self._resumable[journal.revision.id] = count + 1
         return step
+
+    def can_resume(self, parts: dict[str, int]) -> bool:
+        """Whether the next run can go on by itself from *parts*: of revisions, so many statements.
+
+        Of each these were its first ones, and they are kept.
+        """
+        return all(self._resumable.get(revision, 0) >= sends for revision, sends in parts.items())
 
     def _prepare(self, connection: Connection, sql: str) -> None:
         if self._state is not None:
             drive(connection, self._state.statement(sql), lambda _: None)
         if self.limits is not None and self.journal is not None and self.journal.revision:
-            limits = self.limits.statement(sql, autocommit=_autocommits(connection))
-            self._set(connection, limits)
+            self._set(connection, self.limits.statement(sql, lambda: _autocommits(connection)))
 
     def _set(self, connection: Connection, sql: str) -> None:
         if sql:
@@ -212,7 +220,7 @@ def _prepared(
     """Import Alembic and read the configuration: the part that need not run on the loop."""
     from ._alembic import config, environment, journal, scripts  # noqa: PLC0415 - in a thread
 
-    record = watch.journal = journal.Journal(command, reporter, watch.done)
+    record = watch.journal = journal.Journal(command, reporter, watch.done, reporter.unheard)
     built = config.build_config(directory.located, session.connection.engine.url)
     bare = scripts.environment_directory(built)
 

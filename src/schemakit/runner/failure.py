@@ -18,7 +18,7 @@ from schemakit.errors import (
 from schemakit.sql import without_literals
 from schemakit.sql.position import line_at, statement_at
 
-from . import broken, heal
+from . import broken
 from .results import heads_text, in_the_way
 from .revisions import Applied
 
@@ -70,7 +70,8 @@ def cut_off(error: Exception) -> SchemakitError | None:
     """Return the typed error for *error*, if it comes from a connection that broke."""
     if isinstance(error, SchemakitError) or not broken.is_lost(error):
         return None
-    return ConnectionLost(f"{type(error).__name__}: {brief(error)}")
+    first = broken.first(error)
+    return ConnectionLost(f"{type(first).__name__}: {brief(first)}")
 
 
 def cause_of(error: Exception) -> Exception:
@@ -111,26 +112,29 @@ def explained(
     lost = broken.is_lost(error)
     if revision is None and isinstance(error, SchemakitError):
         return error
+    said = broken.first(error) if lost else error
     blamed = journal.blamed if journal else None
     if journal is None or blamed is None:
-        detail = f"{type(error).__name__}: {brief(error)}"
+        detail = f"{type(said).__name__}: {brief(said)}"
         return _lost(detail, kept, heads) if lost else EnvironmentFailed(detail)
     if lost and revision is None and blamed.id in [each.revision for each in kept]:
-        detail = f"{type(error).__name__}, after {blamed.id} was committed: {brief(error)}"
+        detail = f"{type(said).__name__}, after {blamed.id} was committed: {brief(said)}"
         return _lost(f"{detail}\n{_left(kept, heads, external=external)}", kept, heads)
-    statement = _statement(error, journal) if revision else None
+    statement = _statement(error, journal, lost=lost) if revision else None
     unsure = bool(revision and lost and journal.sends and observation.outside)
-    partial = unsure or bool(revision and journal.partial)
+    parts = _parts(journal, kept if heads is not None else None, unsure=unsure)
+    partial = not observation.can_resume(parts)
     lines = [
         f"{journal.command} of {blamed.id} ({blamed.path})"
         + ("" if revision else ", when it was committed"),
-        f"{type(error).__name__}: {brief(error)}",
+        f"{type(said).__name__}: {brief(said)}",
         f"statement{_line(error)}: {statement}" if statement else "",
         _inside(error),
         f"in the way: {in_the_way(observation.blockers)}" if observation.blockers else "",
         _left(kept, heads, external=external),
-        f"{_PART} {blamed.id}." if revision and journal.partial else "",
+        f"{_PART} {', '.join(parts)}." if set(parts) & set(journal.parts) else "",
         _UNSURE if unsure else "",
+        _RESUMED if parts and not partial else "",
     ]
     kind = RevisionInterrupted if lost else RevisionFailed
     return kind(
@@ -143,7 +147,7 @@ def explained(
         heads=heads or (),
         partial=partial,
         blockers=observation.blockers,
-        remedy=_way_out(error, partial=partial, healed=lost and observation.resumable),
+        remedy=_REPEATABLE if partial else _remedy(error),
     )
 
 
@@ -151,23 +155,37 @@ def _lost(detail: str, kept: tuple[Applied, ...], heads: tuple[str, ...] | None)
     return ConnectionLost(detail, applied=kept, heads=heads or ())
 
 
-_PART = "Its autocommit_block() has committed, so the database also keeps the first part of"
+_PART = "An autocommit_block() has committed, so the database also keeps the first part of"
 _UNSURE = "That statement ran outside a transaction: it may be done, half done or not done."
+_RESUMED = "The next run sees in the catalog how far that got, and goes on from there."
 _REPEATABLE = (
     "take that part back by hand, or write it so that it can run twice (IF NOT EXISTS), and run "
     "again; what needs an autocommit_block() is best a revision of its own."
 )
 
 
-def _way_out(error: BaseException, *, partial: bool, healed: bool) -> str | None:
-    if not partial:
-        return _remedy(error)
-    return heal.PROMISE if healed else _REPEATABLE
+def _parts(journal: Journal, kept: tuple[Applied, ...] | None, *, unsure: bool) -> dict[str, int]:
+    """Return the revisions of which the server has kept a part only, and how many statements.
+
+    Args:
+        journal: of the run.
+        kept: the revisions that the server has kept; None if that is not known.
+        unsure: whether the statement that the connection broke in has to be counted.
+    """
+    running = journal.blamed.id if journal.blamed else ""
+    whole = [each.revision for each in kept or ()]
+    parts = {
+        revision: sends
+        for revision, sends in journal.parts.items()
+        if revision not in whole and (kept is not None or revision == running)
+    }
+    return parts | {running: journal.sends} if unsure else parts
 
 
-def _statement(error: Exception, journal: Journal) -> str | None:
+def _statement(error: Exception, journal: Journal, *, lost: bool) -> str | None:
     """Return the statement that failed; what fails in Python fails after its last statement."""
-    if journal.statement is None or not isinstance(error, StatementError | SchemakitError):
+    sql = lost or isinstance(error, StatementError | SchemakitError)
+    if journal.statement is None or not sql:
         return None
     sent, position = _position(error)
     return without_literals(statement_at(sent, position) if position else journal.statement)

@@ -26,11 +26,6 @@ from schemakit.sql.resumable import (
 from .flow import Fetch, Flow, Notify, Run
 from .results import Command, Event
 
-#: What an error says of a statement that this module deals with.
-PROMISE = (
-    "run again when the server answers: the next run sees how far that statement got, and goes on "
-    "from there."
-)
 _IF_NOT_EXISTS = re.compile(r"\bindex\s+concurrently\b(?!\s+if\b)", re.IGNORECASE)
 _NOTHING = ""
 

@@ -9,17 +9,17 @@ from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
-from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]  # it ships no types
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
 from schemakit.errors import AccessDenied, LockLost, LockRefused, LockTimeout
 
 from . import poolers, wire
-from .driver import drive
+from .driver import drive, run_simple
 from .leases import Lease
-from .locks import Lock, ParkedLock, lock_key
+from .locks import NOTICE_A_LOST_CLIENT, Lock, ParkedLock, lock_key
+from .target import isolation_level
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from .target import Session
 
 _T = TypeVar("_T")
-_ERRORS = (SQLAlchemyError, PostgresError, InterfaceError, OSError)
 _INSUFFICIENT_PRIVILEGE = "42501"
 #: Seconds between two attempts to renew what could not be renewed.
 _PAUSE = 1.0
@@ -90,15 +89,22 @@ class HoldingApart(Holding):
     """The lock on a second connection: it can be lost while migrations run, and that is noticed."""
 
     def __init__(
-        self, lock: ParkedLock | Lease, second: Session, reporter: Reporter, patience: float
+        self,
+        lock: ParkedLock | Lease,
+        second: Session,
+        migrating: Session,
+        reporter: Reporter,
+        patience: float,
     ) -> None:
         super().__init__(lock, second, reporter)
+        self._migrating = migrating
         self._sign = lock
         self._patience = patience
         self._turn = asyncio.Lock()
         self._seen = 0.0
         self._keeper: asyncio.Task[None] | None = None
         self._interrupted = False
+        self._notices = False
 
     async def acquire(
         self, command: Command, settled: Callable[[Connection], bool] | None
@@ -107,7 +113,7 @@ class HoldingApart(Holding):
         self._interrupted = True
         try:
             grant = await super().acquire(command, settled)
-            self._interrupted = False
+            self._interrupted = grant.held
         except LockTimeout:
             self._interrupted = False
             raise
@@ -120,8 +126,11 @@ class HoldingApart(Holding):
                 ) from error
             raise
         if grant.held:
+            if self._migrating.pooled:
+                await self._make_sure_of_two_backends()
             self._seen = monotonic()
             self._keeper = asyncio.create_task(self._keep())
+            self._interrupted = False
         return grant
 
     def check(self) -> None:
@@ -136,10 +145,16 @@ class HoldingApart(Holding):
             self.check()
 
         event.listen(connection, "commit", before_commit)
+        event.listen(connection, "begin", self._begun)
         try:
             yield
         finally:
+            event.remove(connection, "begin", self._begun)
             event.remove(connection, "commit", before_commit)
+
+    def _begun(self, connection: Connection) -> None:
+        if self._notices and isolation_level(connection) != "AUTOCOMMIT":
+            run_simple(connection, f"SET LOCAL {NOTICE_A_LOST_CLIENT}")
 
     async def release(self) -> None:
         """Give back lock and connection."""
@@ -153,6 +168,30 @@ class HoldingApart(Holding):
             await super().release()
         with suppress(Exception), anyio.move_on_after(self._patience, shield=True):
             await self._session.connection.close()
+
+    async def _make_sure_of_two_backends(self) -> None:
+        """Have the pooler lend one to a migration and one to the lock, at the same time.
+
+        On the way: what is SET in a session behind it is SET for others, so the server is told
+        in each transaction that it shall look whether its client lives.
+
+        Raises:
+            LockRefused: it has one only, or none to spare.
+        """
+        migrating = self._migrating.connection
+        try:
+            with anyio.fail_after(self._patience):
+                await migrating.run_sync(run_simple, "BEGIN")
+                await self._drive(self._sign.renew())
+                with suppress(DBAPIError):  # a platform that cannot poll a socket
+                    await migrating.run_sync(run_simple, f"SET LOCAL {NOTICE_A_LOST_CLIENT}")
+                    self._notices = True
+                await migrating.run_sync(run_simple, "ROLLBACK")
+        except TimeoutError as error:
+            await self._migrating.given_up()
+            detail = "Lock and migrations need two backends of the pooler, and waited for them."
+            remedy = "raise its default_pool_size, or connect to the server itself."
+            raise LockRefused(detail, remedy=remedy) from error
 
     async def _keep(self) -> None:
         with suppress(LockLost):  # told to whoever asks next
@@ -169,7 +208,7 @@ class HoldingApart(Holding):
                             self._seen = monotonic()
                             return
                     self.lost = "It is another process's now."
-                except _ERRORS as error:
+                except Exception as error:  # noqa: BLE001 - whatever it is, nothing was shown
                     if monotonic() + _PAUSE - self._seen > self._sign.lasts:
                         self.lost = f"Its connection: {type(error).__name__}."
                     else:
@@ -228,7 +267,7 @@ async def holding(
         return Holding(Lock(key, wait), session, reporter)
     idle = server.idle_timeouts
     lock = Lease(key, wait) if how == "lease" else ParkedLock(key, wait, timeouts=idle)
-    return HoldingApart(lock, second, reporter, settings.server_timeout)
+    return HoldingApart(lock, second, session, reporter, settings.server_timeout)
 
 
 _SHARED = (

@@ -25,6 +25,7 @@ from .results import heads_text
 from .revisions import Revision
 from .settings import Settings
 from .target import Session, Target, opened
+from .watchdog import watching
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -62,16 +63,17 @@ async def _view(target: Target, migrations: Source) -> AsyncIterator[_View]:
             with wire.time_limit(wire.adapted(session.sync), settings.server_timeout):
                 versions = await session.connection.run_sync(stored_versions, table)
         else:
-            shown = await _environment(session, directory)
+            shown = await _environment(session, directory, settings)
             directory.remember(shown.table)
             table, versions = shown.version_table, shown.heads
         yield _View(session, directory, table, versions)
 
 
-async def _environment(session: Session, directory: Directory) -> Any:
-    observation = Observation(lambda _: [])
+async def _environment(session: Session, directory: Directory, settings: Settings) -> Any:
+    observation, reporter = Observation(lambda _: []), Reporter(None)
     try:
-        return await run(session, directory, "upgrade", Reporter(None), observation, probing=True)
+        async with watching(session, settings, observation, "upgrade", reporter):
+            return await run(session, directory, "upgrade", reporter, observation, probing=True)
     except Exception as error:  # noqa: BLE001 - env.py is anybody's code
         failure.reraise(error, observation, external=session.external)
 
@@ -195,7 +197,12 @@ async def check(
         observation = Observation(lambda _: [], metadata=metadata, compare=True)
         reporter = Reporter(None)
         try:
-            await run(view.session, view.directory, "upgrade", reporter, observation, probing=True)
+            async with watching(
+                view.session, Settings.from_environment(), observation, "upgrade", reporter
+            ):
+                await run(
+                    view.session, view.directory, "upgrade", reporter, observation, probing=True
+                )
         except Exception as error:  # noqa: BLE001 - the same
             failure.reraise(error, observation, external=False)
         return Drift(tuple(observation.differences), waiting)

@@ -8,6 +8,7 @@ leaves an INVALID index: it may take as long as it needs.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,16 +72,16 @@ class Limits:
         self._lock_timeout, self._stale, self._lifted = wanted, False, False
         return self.opening()
 
-    def statement(self, sql: str, *, autocommit: bool) -> str:
+    def statement(self, sql: str, autocommits: Callable[[], bool]) -> str:
         """Return what to send before *sql*, ``""`` if nothing.
 
         Args:
             sql: what is about to be sent.
-            autocommit: whether it runs outside a transaction.
+            autocommits: whether it runs outside a transaction.
         """
         if self.local:
             return ""
-        if autocommit and is_concurrent(sql):
+        if is_concurrent(sql) and autocommits():
             lift = "" if self._lifted else _set(_LIFTED, local=False)
             self._lifted = True
             return lift

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from . import failure
 from .environment import Observation, run
+from .watchdog import watching
 
 if TYPE_CHECKING:
     from .run import Run
@@ -17,10 +18,13 @@ async def versions(of: Run) -> tuple[str, ...] | None:
     """Return what env.py's version table holds; None where it takes the lock to find out."""
     watch = Observation(lambda _: [])
     try:
-        shown = await run(
-            of.session, of.directory, of.order.command, of.reporter, watch, probing=True
-        )
-    except DBAPIError:
+        async with watching(of.session, of.order.settings, watch, of.order.command, of.reporter):
+            shown = await run(
+                of.session, of.directory, of.order.command, of.reporter, watch, probing=True
+            )
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
         # Another process may be creating what env.py looks for: the lock will sort that out.
         await of.session.resting()
         return None

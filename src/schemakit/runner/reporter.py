@@ -49,6 +49,14 @@ class Reporter:
         except Exception:  # noqa: BLE001 - a listener must not stop a migration
             _log.exception("on_event raised at %s", event.kind)
 
+    def unheard(self) -> bool:
+        """Whether nobody would notice the ordinary events."""
+        return (
+            self._on_event is None
+            and not _log.isEnabledFor(logging.INFO)
+            and "opentelemetry.trace" not in sys.modules
+        )
+
     def warn(self, message: str) -> None:
         """Log a warning that is no event."""
         _log.warning("%s", message)

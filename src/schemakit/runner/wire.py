@@ -20,6 +20,7 @@ from sqlalchemy import (
     SingletonThreadPool,
     StaticPool,
 )
+from sqlalchemy.util import await_only
 
 
 def adapted(connection: Connection) -> Any:
@@ -59,9 +60,32 @@ async def send_simple(adapted_connection: Any, sql: str) -> str:
     """
     async with adapted_connection._execute_mutex:  # noqa: SLF001 - see the module
         if adapted_connection._transaction is None:  # noqa: SLF001
-            await adapted_connection._start_transaction()  # noqa: SLF001
+            with _begin_held_back(carrier(adapted_connection)):
+                await adapted_connection._start_transaction()  # noqa: SLF001
         status = await adapted_connection.driver_connection.execute(sql)
     return str(status)
+
+
+def carrier(adapted_connection: Any) -> Any:
+    """Return the `Carrier` of the run that it is in; None outside of one."""
+    return getattr(adapted_connection.driver_connection, "_schemakit", None)
+
+
+@contextmanager
+def _begin_held_back(held_by: Any) -> Iterator[None]:
+    if held_by is None:
+        yield
+        return
+    held_by.begins = True
+    try:
+        yield
+    finally:
+        held_by.begins = False
+
+
+def in_transaction(adapted_connection: Any) -> bool:
+    """Whether SQLAlchemy has begun a transaction on it that is to be committed."""
+    return adapted_connection._transaction is not None  # noqa: SLF001 - see the module
 
 
 def standard_strings(adapted_connection: Any) -> bool:
@@ -85,6 +109,17 @@ def backend_pid(adapted_connection: Any) -> int:
 def busy(adapted_connection: Any) -> bool:
     """Whether a statement is under way."""
     return bool(adapted_connection._execute_mutex.locked())  # noqa: SLF001 - see the module
+
+
+@contextmanager
+def occupied(adapted_connection: Any) -> Iterator[None]:
+    """Have `busy` say yes in the block; for what SQLAlchemy sends without saying so itself."""
+    mutex = adapted_connection._execute_mutex  # noqa: SLF001 - see the module
+    await_only(mutex.acquire())
+    try:
+        yield
+    finally:
+        mutex.release()
 
 
 def terminate(adapted_connection: Any) -> None:

@@ -9,17 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from . import effects_functions as functions
-from .effects import Answer, Effects, TableLock, together, worst
+from .effects import Answer, Effects, TableLock, together
 from .effects_nodes import (
     Node,
     all_of,
     calls,
     inner,
-    kind_of,
     name,
     options,
     strings,
-    type_of,
     word,
 )
 from .locks import LockMode
@@ -61,57 +59,52 @@ _STRONG: dict[str, tuple[Answer, Answer, str]] = {
         "rewrites, unless the new type reads the old one's bytes (varchar to a longer one or text)",
     ),
     "AT_SetNotNull": ("no", "maybe", "scans, unless a valid CHECK (… IS NOT NULL) is there"),
-    "AT_SetLogged": ("maybe", "no", "rewrites, unless it is logged already"),
-    "AT_SetUnLogged": ("maybe", "no", "rewrites, unless it is unlogged already"),
-    "AT_SetTableSpace": ("maybe", "no", "copies the files, unless they are there already"),
-    "AT_SetAccessMethod": ("maybe", "no", "rewrites, unless it has that access method"),
+    "AT_SetLogged": ("maybe", "maybe", "rewrites, unless it is logged already"),
+    "AT_SetUnLogged": ("maybe", "maybe", "rewrites, unless it is unlogged already"),
+    "AT_SetTableSpace": ("maybe", "maybe", "copies the files, unless they are there already"),
+    "AT_SetAccessMethod": ("maybe", "maybe", "rewrites, unless it has that access method"),
     "AT_SetExpression": ("maybe", "maybe", "rewrites if the column is stored"),
 }
-_SERIAL = frozenset(
-    ("serial", "bigserial", "smallserial", "serial2", "serial4", "serial8", "serial_2")
-)
+_SERIAL = frozenset(("serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"))
 #: Types that are written without a schema, and are surely no domains.
-_PLAIN_TYPES = frozenset("""
-    bool bytea box cidr circle date float4 float8 inet int2 int4 int8 json jsonb line lseg macaddr
-    money name numeric path point polygon text timestamp timestamptz time timetz tsquery tsvector
-    uuid varchar bpchar xml int4range int8range numrange daterange tsrange tstzrange citext hstore
-    vector halfvec geometry geography ltree regclass oid
-""".split())
+_PLAIN_NAMES = """
+    bool box bpchar bytea cidr circle citext date daterange float4 float8 geography geometry
+    halfvec hstore inet int2 int4 int4range int8 int8range json jsonb line lseg ltree macaddr
+    money name numeric numrange oid path point polygon regclass text time timestamp timestamptz
+    timetz tsquery tsrange tstzrange tsvector uuid varchar vector xml
+"""
+_PLAIN_TYPES = frozenset(_PLAIN_NAMES.split())
 
 
-def alter_table(node: Node, major: int) -> Effects:
+def alter_table(node: Node) -> Effects:
     """Return the effects of ALTER TABLE, INDEX, VIEW, SEQUENCE, …: the strongest of its parts."""
     kind = word(node, "objtype")
     if kind == "OBJECT_TYPE":
         return Effects(locks=(TableLock(AX, name(node.relation)),), reason="a composite type")
     on = name(node.relation)
     index = kind == "OBJECT_INDEX"
-    parts = [_subcommand(each.alter_table_cmd, on, major, index=index) for each in node.cmds]
+    parts = [_subcommand(each.alter_table_cmd, on, index=index) for each in node.cmds]
     return together(parts)
 
 
-def _subcommand(command: Node, on: Name, major: int, *, index: bool) -> Effects:
+def _subcommand(command: Node, on: Name, *, index: bool) -> Effects:
     which = word(command, "subtype")
     special = _SPECIAL.get(which)
-    if special is not None and not (index and which == "AT_AttachPartition"):
-        return special(command, on, major)
     if index and which == "AT_AttachPartition":
-        child = name(command.def_.partition_cmd.name) if hasattr(command, "def_") else None
-        child = child or name(getattr(command, "def").partition_cmd.name)
-        return Effects(locks=(TableLock(AX, child), TableLock(SUX, on)))
+        return _finalize(command, on)
+    if special is not None:
+        return special(command, on)
     if which in _WEAKER:
         return Effects(locks=(TableLock(_WEAKER[which], on),))
     rewrites, scans, reason = _STRONG.get(which, ("no", "no", ""))
-    return Effects(
-        locks=(TableLock(AX, on),), rewrites=rewrites, scans=scans, reason=reason
-    )
+    return Effects(locks=(TableLock(AX, on),), rewrites=rewrites, scans=scans, reason=reason)
 
 
 def _defined(command: Node) -> Node:
     return inner(getattr(command, "def"))
 
 
-def _add_column(command: Node, on: Name, major: int) -> Effects:
+def _add_column(command: Node, on: Name) -> Effects:
     column = _defined(command)
     parts = [Effects(locks=(TableLock(AX, on),)), _type(column)]
     kinds = {word(each.constraint, "contype"): each.constraint for each in column.constraints}
@@ -135,25 +128,27 @@ def _type(column: Node) -> Effects:
     )
 
 
+_FOR_EACH_ROW = {
+    "CONSTR_IDENTITY": Effects(
+        rewrites="yes", scans="yes", reason="an identity gives each row its number"
+    ),
+    "CONSTR_CHECK": Effects(scans="yes", reason="CHECK looks at each row"),
+    "CONSTR_UNIQUE": Effects(scans="yes", reason="builds an index"),
+    "CONSTR_PRIMARY": Effects(scans="yes", reason="builds an index"),
+}
+
+
 def _column_constraint(kind: str, constraint: Node, on: Name, *, filled: bool) -> Effects:
     if kind == "CONSTR_DEFAULT":
         return _default(constraint.raw_expr)
-    if kind == "CONSTR_IDENTITY":
-        return Effects(rewrites="yes", scans="yes", reason="an identity gives each row its number")
-    if kind == "CONSTR_GENERATED":
-        if constraint.generated_kind == "v":
-            return Effects()
-        return Effects(rewrites="yes", scans="yes", reason="a stored column is computed for each row")
-    if kind == "CONSTR_CHECK":
-        return Effects(scans="yes", reason="CHECK looks at each row")
-    if kind in ("CONSTR_UNIQUE", "CONSTR_PRIMARY"):
-        return Effects(scans="yes", reason="builds an index")
+    if kind == "CONSTR_GENERATED" and constraint.generated_kind != "v":
+        reason = "a stored column is computed for each row"
+        return Effects(rewrites="yes", scans="yes", reason=reason)
     if kind == "CONSTR_FOREIGN":
-        locks = (TableLock(SRX, name(constraint.pktable)),)
-        locks = tuple(lock for lock in locks if lock.relation != on)
-        scans: Answer = "maybe" if filled else "no"
-        return Effects(locks=locks, scans=scans)
-    return Effects()
+        referenced = name(constraint.pktable)
+        locks = () if referenced == on else (TableLock(SRX, referenced),)
+        return Effects(locks, scans="maybe" if filled else "no")
+    return _FOR_EACH_ROW.get(kind, Effects())
 
 
 def _default(expression: Node) -> Effects:
@@ -170,25 +165,26 @@ def _default(expression: Node) -> Effects:
     return Effects()
 
 
-def _add_constraint(command: Node, on: Name, major: int) -> Effects:  # noqa: ARG001 - as its kin
+def _add_constraint(command: Node, on: Name) -> Effects:
     constraint = _defined(command)
     kind = word(constraint, "contype")
     if kind == "CONSTR_FOREIGN":
-        locks = (TableLock(SRX, on), TableLock(SRX, name(constraint.pktable)))
+        both = (TableLock(SRX, on), TableLock(SRX, name(constraint.pktable)))
         checked = _checked(constraint)
-        return Effects(locks=locks, scans=checked, reason="checks each row" * (checked == "yes"))
-    locks = (TableLock(AX, on),)
+        return Effects(locks=both, scans=checked, reason="checks each row" * (checked == "yes"))
+    own = TableLock(AX, on)
+    locks = (own,)
     if kind == "CONSTR_CHECK":
         checked = _checked(constraint)
         return Effects(locks=locks, scans=checked, reason="checks each row" * (checked == "yes"))
     if kind == "CONSTR_NOTNULL":
-        scans: Answer = "no" if _checked(constraint) == "no" else "maybe"
+        scans: Answer = "no" if constraint.skip_validation else "maybe"
         return Effects(locks=locks, scans=scans, reason="checks each row" * (scans == "maybe"))
     if constraint.indexname:
         index = Name(constraint.indexname, on.schema)
         if kind == "CONSTR_PRIMARY":
             return Effects(locks, scans="maybe", reason="scans if a column is not NOT NULL yet")
-        return Effects((*locks, TableLock(AX, index)))
+        return Effects((own, TableLock(SUX, index)))
     return Effects(locks, scans="yes", reason="builds an index")
 
 
@@ -196,31 +192,31 @@ def _checked(constraint: Node) -> Answer:
     return "no" if constraint.skip_validation or not constraint.is_enforced else "yes"
 
 
-def _drop_constraint(command: Node, on: Name, major: int) -> Effects:  # noqa: ARG001 - as its kin
+def _drop_constraint(command: Node, on: Name) -> Effects:
     locks = [TableLock(AX, on), TableLock(AX, what=_REFERENCED)]
     if word(command, "behavior") == "DROP_CASCADE":
         locks.append(TableLock(AX, what="the tables whose foreign keys need it"))
     return Effects(tuple(locks))
 
 
-def _drop_column(command: Node, on: Name, major: int) -> Effects:  # noqa: ARG001 - as its kin
+def _drop_column(command: Node, on: Name) -> Effects:
     locks = [TableLock(AX, on), TableLock(AX, what="the tables that its foreign keys reference")]
     if word(command, "behavior") == "DROP_CASCADE":
         locks.append(TableLock(AX, what="the views and tables that need it"))
     return Effects(tuple(locks))
 
 
-def _validate(command: Node, on: Name, major: int) -> Effects:  # noqa: ARG001 - as its kin
+def _validate(_: Node, on: Name) -> Effects:
     locks = TableLock(SUX, on), TableLock(RS, what=_REFERENCED)
     return Effects(locks, scans="maybe", reason="scans, unless it is validated; writes go on")
 
 
-def _alter_constraint(command: Node, on: Name, major: int) -> Effects:  # noqa: ARG001 - as its kin
+def _alter_constraint(command: Node, on: Name) -> Effects:
     scans: Answer = "maybe" if _defined(command).is_enforced else "no"
     return Effects((TableLock(AX, on), TableLock(AX, what=_REFERENCED)), scans=scans)
 
 
-def _attach(command: Node, on: Name, major: int) -> Effects:  # noqa: ARG001 - as its kin
+def _attach(command: Node, on: Name) -> Effects:
     partition = name(_defined(command).name)
     return Effects(
         (
@@ -234,34 +230,38 @@ def _attach(command: Node, on: Name, major: int) -> Effects:  # noqa: ARG001 - a
     )
 
 
-def _detach(command: Node, on: Name, major: int) -> Effects:  # noqa: ARG001 - as its kin
+def _detach(command: Node, on: Name) -> Effects:
     detached = _defined(command)
     if detached.concurrent:
-        locks = TableLock(AX, name(detached.name)), TableLock(SUX, on)
-        return Effects(locks, in_transaction="no", reason="waits for every older query on both")
+        both = TableLock(AX, name(detached.name)), TableLock(SUX, on)
+        return Effects(both, in_transaction="no", reason="waits for every older query on both")
     locks = TableLock(AX, on), TableLock(AX, name(detached.name)), DEFAULT_PARTITION
     further = TableLock(AX, what="the tables that foreign keys tie to it")
     return Effects((*locks, further))
 
 
-def _finalize(command: Node, on: Name, major: int) -> Effects:  # noqa: ARG001 - as its kin
+def _finalize(command: Node, on: Name) -> Effects:
     return Effects((TableLock(AX, name(_defined(command).name)), TableLock(SUX, on)))
 
 
-def _inherit(command: Node, on: Name, major: int) -> Effects:  # noqa: ARG001 - as its kin
+def _inherit(command: Node, on: Name) -> Effects:
     return Effects((TableLock(AX, on), TableLock(SUX, name(_defined(command)))))
 
 
-def _options(command: Node, on: Name, major: int) -> Effects:  # noqa: ARG001 - as its kin
+def _disinherit(command: Node, on: Name) -> Effects:
+    return Effects((TableLock(AX, on), TableLock(AS, name(_defined(command)))))
+
+
+def _options(command: Node, on: Name) -> Effects:
     given = options(_defined(command).items)
     return Effects((TableLock(AX if _STRONG_OPTIONS & given.keys() else SUX, on),))
 
 
-def _drop_identity(command: Node, on: Name, major: int) -> Effects:  # noqa: ARG001 - as its kin
+def _drop_identity(_: Node, on: Name) -> Effects:
     return Effects((TableLock(AX, on), TableLock(AX, what="its sequence")))
 
 
-_SPECIAL: dict[str, Callable[[Node, Name, int], Effects]] = {
+_SPECIAL: dict[str, Callable[[Node, Name], Effects]] = {
     "AT_AddColumn": _add_column,
     "AT_AddConstraint": _add_constraint,
     "AT_AddInherit": _inherit,
@@ -272,7 +272,7 @@ _SPECIAL: dict[str, Callable[[Node, Name, int], Effects]] = {
     "AT_DropColumn": _drop_column,
     "AT_DropConstraint": _drop_constraint,
     "AT_DropIdentity": _drop_identity,
-    "AT_DropInherit": _inherit,
+    "AT_DropInherit": _disinherit,
     "AT_ResetRelOptions": _options,
     "AT_SetIdentity": _drop_identity,
     "AT_SetRelOptions": _options,
@@ -280,23 +280,24 @@ _SPECIAL: dict[str, Callable[[Node, Name, int], Effects]] = {
 }
 
 
-def create_table(node: Node, major: int) -> Effects:  # noqa: ARG001 - as its kin
+def create_table(node: Node) -> Effects:
     """Return the effects of CREATE TABLE on what is there: parents, and what it references."""
     own = name(node.relation)
-    locks = tuple(_of_parents(node)) + tuple(
+    referenced = tuple(
         TableLock(SRX, name(each.pktable))
         for each in all_of(node, "Constraint")
         if word(each, "contype") == "CONSTR_FOREIGN" and name(each.pktable) != own
     )
-    partition = node.HasField("partbound")
-    if partition:
-        further = TableLock(SRX, what="the tables that its parent's foreign keys reference")
-        locks += (DEFAULT_PARTITION, further)
-    return Effects(
-        locks=locks,
-        creates=(own,),
-        scans="maybe" if partition else "no",
-        reason="scans the default partition, if there is one" if partition else "",
+    made = () if node.if_not_exists else (own,)
+    found = Effects((*_of_parents(node), *referenced), creates=made)
+    if not node.HasField("partbound"):
+        return found
+    further = TableLock(SRX, what="the tables that its parent's foreign keys reference")
+    return replace(
+        found,
+        locks=(*found.locks, DEFAULT_PARTITION, further),
+        scans="maybe",
+        reason="scans the default partition, if there is one",
     )
 
 

@@ -7,6 +7,7 @@ nearly every question that the runner has about a statement, and it is the same 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from .lexer import code, tokens
 
@@ -40,6 +41,7 @@ _BEFORE_KEYWORD = frozenset(("space", "comment"))
 _COPY = re.compile(r"(?:\A|;)\s*copy\b[^;]*\b(?:from|to)\s+std(?:in|out)\b", re.IGNORECASE)
 
 
+@lru_cache(maxsize=64)  # a statement on its way is asked several times
 def leading_keyword(sql: str) -> str:
     """Return the first keyword of *sql* in lower case, past comments; ``""`` if there is none."""
     for kind, text in tokens(sql):

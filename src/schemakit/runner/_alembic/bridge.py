@@ -29,7 +29,8 @@ from schemakit.sql import parser as sql_parser
 from schemakit.sql.delivery import needs_literals, statements_of
 from schemakit.sql.text import copies, ends_transaction
 
-from .cursor import bridged_class
+from .carrier import carrying
+from .cursor import bridged_class, send_first
 from .pasted import with_values
 
 _PYFORMAT = re.compile(r"(?<!%)%(?:s|\(\w+\)s)")
@@ -72,7 +73,9 @@ def bridged(
     event.listen(connection, "before_cursor_execute", rewrite, retval=True)
     event.listen(connection, "begin", begun)
     try:
-        yield
+        with carrying(adapted.driver_connection):
+            yield
+            send_first(adapted)
     finally:
         event.remove(connection, "begin", begun)
         event.remove(connection, "before_cursor_execute", rewrite)

@@ -11,6 +11,7 @@ from schemakit.errors import TransactionRefused
 from schemakit.runner import target
 
 from .borrowed import managed
+from .swift import run_migrations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,10 @@ class CarefulMigrationContext(MigrationContext):
         with managed(self.connection):
             return super().begin_transaction(_per_migration)
 
+    def run_migrations(self, **arguments: Any) -> None:
+        """Run the steps as Alembic does, with another way for the version table."""
+        run_migrations(self, **arguments)
+
     @contextmanager
     def autocommit_block(self) -> Iterator[None]:
         """Leave the transaction for the block, as Alembic does.
@@ -35,6 +40,11 @@ class CarefulMigrationContext(MigrationContext):
         """
         if self.as_sql:
             with super().autocommit_block():
+                yield
+            return
+        instead = self.environment_context.errand.observe.autocommit_block()  # type: ignore[union-attr]  # ours
+        if instead is not None:
+            with instead:
                 yield
             return
         base = self.connection

@@ -49,7 +49,10 @@ def bridged_class(original: Any, bridge: Bridge) -> type:
     cursor_class = _bridged_cursor(original, bridge)
 
     def cursor(self: Any, server_side: bool = False) -> Any:  # noqa: FBT001, FBT002 - SQLAlchemy's
-        return original.cursor(self, server_side=True) if server_side else cursor_class(self)
+        if server_side:
+            send_first(self)
+            return original.cursor(self, server_side=True)
+        return cursor_class(self)
 
     def set_isolation_level(self: Any, level: Any) -> None:
         if isinstance(level, int):
@@ -58,13 +61,30 @@ def bridged_class(original: Any, bridge: Bridge) -> type:
             raise StatementRefused(detail, remedy=remedy)
         original.set_isolation_level(self, level)
 
+    def commit(self: Any) -> None:
+        with wire.occupied(self):
+            original.commit(self)
+
+    def rollback(self: Any) -> None:
+        with wire.occupied(self):
+            original.rollback(self)
+
     members = {
         "__slots__": (),
+        "commit": commit,
+        "rollback": rollback,
         "_schemakit": cursor_class,
         "cursor": cursor,
         "set_isolation_level": set_isolation_level,
     }
     return type(original.__name__, (original,), members)
+
+
+def send_first(adapted: Any) -> None:
+    """Send what is held back: a prepared statement cannot carry it."""
+    carrier = wire.carrier(adapted)
+    if carrier is not None and (carrier.begin or carrier.update):
+        await_only(adapted.driver_connection.first())
 
 
 def _bridged_cursor(original: Any, bridge: Bridge) -> type:
@@ -113,6 +133,7 @@ class _Bridged(_Base):  # type: ignore[misc]  # as above
     def executemany(self, operation: str, seq_of_parameters: Any) -> None:
         written, write = self._taken_over(operation, seq_of_parameters)
         if not written or write is None:
+            send_first(self._adapt_connection)
             super().executemany(operation, seq_of_parameters)
             return
         for row in range(len(seq_of_parameters)):
@@ -131,10 +152,12 @@ class _Bridged(_Base):  # type: ignore[misc]  # as above
     def _deliver(self, operation: str, parameters: Any) -> None:
         way = deliver(operation, parameters=bool(parameters), split=self.bridge.split)
         if way.how == "prepared":
+            send_first(self._adapt_connection)
             super().execute(way.sql, parameters)
         elif way.how == "script":
             with self._one_transaction():
                 self._simple(way.head)
+                send_first(self._adapt_connection)
                 super().execute(way.sql, parameters)
         elif way.how == "simple":
             self._simple(way.sql)

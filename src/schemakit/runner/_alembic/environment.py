@@ -298,4 +298,6 @@ def _roll_back(context: MigrationContext) -> None:
     transaction = context._transaction  # noqa: SLF001 - what its own begin_transaction sets
     if transaction is not None:
         context._transaction = None  # noqa: SLF001
-        transaction.rollback()
+        connection: Any = context.connection
+        if connection.get_transaction() is transaction:  # else it was lost
+            transaction.rollback()

@@ -45,6 +45,7 @@ class Journal:
         command: for the events.
         notify: gets the events.
         done: how many revisions earlier attempts have applied.
+        unheard: whether nobody listens to events now.
         configured: every `context.configure`, in order.
         steps: the revisions that have run.
         planned: how many will.
@@ -53,12 +54,14 @@ class Journal:
         failure: what a revision raised, even if env.py hid it.
         strays: statements that env.py sent outside of any revision.
         sends: how many statements the revision that is running has sent.
-        partial: whether some of these are committed, and will be kept whatever becomes of it.
+        parts: of each revision that has committed some of its statements by itself, how many:
+            these are kept, whatever becomes of the revision.
     """
 
     command: Command
     notify: Notify
     done: int = 0
+    unheard: Callable[[], bool] = bool
     configured: list[Configured] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     planned: int = 0
@@ -68,7 +71,7 @@ class Journal:
     strays: int = 0
     migrating: bool = False
     sends: int = 0
-    partial: bool = False
+    parts: dict[str, int] = field(default_factory=dict)
     _began: float = 0.0
 
     @property
@@ -85,7 +88,7 @@ class Journal:
     def begin(self, revision: Revision) -> None:
         """*revision* starts."""
         self.revision, self.statement, self._began = revision, None, monotonic()
-        self.sends, self.partial = 0, False
+        self.sends = 0
         self._tell("revision_started", f"{self.command} {revision.id}, {revision.doc}")
 
     def end(self, heads: Iterable[str]) -> None:
@@ -101,7 +104,8 @@ class Journal:
 
     def commit(self, sends: int) -> None:
         """The first *sends* statements of the revision that is running are committed."""
-        self.partial = self.partial or (self.revision is not None and sends > 0)
+        if self.revision is not None and sends > 0:
+            self.parts[self.revision.id] = sends
 
     def fail(self, error: BaseException) -> None:
         """A revision raised *error*, or its COMMIT did; what is told first is the failure."""
@@ -121,6 +125,8 @@ class Journal:
             self.strays += 1
 
     def _tell(self, kind: str, message: str, seconds: float = 0.0) -> None:
+        if kind != "revision_failed" and self.unheard():
+            return
         running = self.revision is not None and kind != "revision_finished"
         self.notify(
             Event(

@@ -1,0 +1,163 @@
+"""The server goes away at every protocol message of a run of ten revisions.
+
+What comes out is a typed error within a bounded time; the database is at a revision boundary, or
+the error says which revision has kept a part; the lock is free; the next run goes on to head.
+"""
+
+import asyncio
+import os
+import random
+from contextlib import asynccontextmanager
+from time import monotonic
+
+import asyncpg
+import pytest
+from sqlalchemy import make_url
+from tests.fix_postgres import disposing, pool_free
+from tests.runner.ten_revisions import OUTSIDE, REVISIONS, shown, written
+from tests.runner.watching import LONG, at_rest, versions
+
+import schemakit
+from schemakit import SchemakitError, Settings
+from schemakit.errors import ConnectionFailed, ConnectionLost, RevisionInterrupted
+from tools.fault_proxy import Fault, FaultProxy, Server
+
+SEED = int(os.environ.get("SCHEMAKIT_TEST_SEED", "20261123"))
+#: So that a silent server is given up soon.
+SETTINGS = Settings(index="off", server_timeout=0.5)
+#: Seconds: what is not over by then hangs.
+BOUND = 20.0
+
+
+def server_of(url):
+    """Where the server of *url* listens."""
+    url = make_url(url)
+    host = url.host or url.query.get("host", "127.0.0.1")
+    port = int(url.port or url.query.get("port", 5432))
+    return Server(f"{host}/.s.PGSQL.{port}") if host.startswith("/") else Server(None, host, port)
+
+
+def through(proxy, url):
+    """An engine on the database of *url*, by way of *proxy*."""
+    query = {k: v for k, v in make_url(url).query.items() if k not in ("host", "port")}
+    url = make_url(url).set(host="127.0.0.1", port=proxy.port, query=query)
+    return pool_free(url, connect_args={"ssl": False, "timeout": 5})
+
+
+class Place:
+    """A database that is made anew for each fault."""
+
+    def __init__(self, admin, url, dsn):
+        self.admin, self.url, self.dsn = admin, url, dsn
+        self.name = make_url(url).database
+
+    @asynccontextmanager
+    async def fresh(self):
+        """Empty it, and yield the oracle's connection to it."""
+        await self.admin.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+        await self.admin.execute(f'CREATE DATABASE "{self.name}"')
+        oracle = await asyncpg.connect(self.dsn)
+        try:
+            yield oracle
+        finally:
+            await oracle.close(timeout=5)
+
+
+@pytest.fixture
+async def place(server_url, dsn_of, database_url):
+    admin = await asyncpg.connect(dsn_of(make_url(server_url).database))
+    yield Place(admin, database_url, dsn_of(make_url(database_url).database))
+    await admin.close()
+
+
+async def state(oracle):
+    """What the version table holds, and what the catalog shows."""
+    found = await versions(oracle)
+    return (found[0] if found else None), await shown(oracle)
+
+
+async def upgraded(url, directory, revision="head"):
+    async with disposing(pool_free(url)) as engine:
+        return await schemakit.upgrade(engine, revision, migrations=directory, settings=SETTINGS)
+
+
+async def reference(place, directory):
+    """What the catalog shows at each revision, as the server tells."""
+    async with place.fresh() as oracle:
+        found = {None: await shown(oracle)}
+        for revision in REVISIONS:
+            await upgraded(place.url, directory, revision)
+            version, found[revision] = await state(oracle)
+            assert version == revision
+    return found
+
+
+async def messages(place, directory):
+    """How many messages a run takes in each direction."""
+    async with place.fresh(), FaultProxy(server_of(place.url)) as proxy:
+        async with disposing(through(proxy, place.url)) as engine:
+            await schemakit.upgrade(engine, migrations=directory, settings=SETTINGS)
+        return {way: proxy.count(way) for way in ("frontend", "backend")}
+
+
+async def struck(place, directory, fault):
+    """Run with *fault*; return what was raised, if anything, and how many seconds it took."""
+    async with FaultProxy(server_of(place.url), fault) as proxy:
+        async with disposing(through(proxy, place.url)) as engine:
+            began, error = monotonic(), None
+            try:
+                async with asyncio.timeout(BOUND):
+                    await schemakit.upgrade(engine, migrations=directory, settings=SETTINGS)
+            except SchemakitError as raised:
+                error = raised
+            took = monotonic() - began
+        assert proxy.struck
+    return error, took
+
+
+def check_error(error, version, found, expected):
+    """The error, or that there is none, is the truth about the database."""
+    if error is None:
+        assert version == "r10"
+    else:
+        assert isinstance(error, ConnectionFailed | ConnectionLost), repr(error)
+    if isinstance(error, RevisionInterrupted):
+        assert error.heads in ((version,) if version else (), ())
+        names = list(REVISIONS)
+        assert [step.revision for step in error.applied] == names[: len(error.applied)]
+    if found != expected[version]:
+        assert isinstance(error, RevisionInterrupted)
+        kept = [name for name in OUTSIDE if not version or name > version]
+        assert [name for name in kept if name in str(error)]
+        assert "The next run sees in the catalog how far that got" in str(error)
+
+
+async def withstood(place, directory, fault, expected):
+    """Strike once, look at everything, and go on."""
+    async with place.fresh() as oracle:
+        error, took = await struck(place, directory, fault)
+        await at_rest(oracle)
+        check_error(error, *await state(oracle), expected)
+        await upgraded(place.url, directory)
+        assert await state(oracle) == ("r10", expected["r10"])
+        return took
+
+
+@pytest.mark.parametrize("each", [True, False], ids=["each", "one"])
+@pytest.mark.parametrize("kind", ["reset", "close", "half-open"])
+async def test_at_any_message(kind, each, place, directory):
+    written(directory, each=each)
+    expected = await reference(place, directory)
+    count = await messages(place, directory)
+    cases = [(way, k) for way in count for k in range(1, count[way] + 1)]
+    if not LONG:
+        cases = random.Random(f"{SEED} {kind} {each}").sample(cases, 6)  # noqa: S311 - a seed is the point
+    slowest = 0.0
+    for way, number in cases:
+        fault = Fault(kind, way, number)
+        try:
+            slowest = max(slowest, await withstood(place, directory, fault, expected))
+        except BaseException as error:
+            error.add_note(f"{fault} of {count[way]}, SCHEMAKIT_TEST_SEED={SEED}")
+            raise
+    print(f"{kind}: {len(cases)} faults, the slowest took {slowest:.2f} s")  # noqa: T201 - measured
