@@ -40,7 +40,11 @@ ignore_startup_parameters = extra_float_digits
 {further}
 """
 #: What an engine behind a transaction pooler needs (docs/replicas.md).
-CONNECT_ARGS = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+CONNECT_ARGS = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": str,  # the unnamed one: asyncpg 0.30 names it otherwise
+}
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
     python tools/pgbouncer.py      prints its path, having fetched it if need be
 
-It is looked for on the PATH and in /usr/sbin. Else root lets apt install it; anybody else unpacks
-the package and the libraries that it needs beside the tests' other downloads.
+It is looked for on the PATH and in /usr/sbin. Else the package and the libraries that it needs are
+unpacked beside the tests' other downloads, which takes no root; where they do not run, root lets
+apt install it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,21 @@ def program() -> Program:
     Raises:
         NotToBeHadError: there is none.
     """
-    found = _installed() or _unpacked() or _fetched()
+    problem = "it is neither on the PATH nor is there an apt-get to fetch it"
+    for find in (_installed, _unpacked, _fetched, _installed_by_apt):
+        try:
+            found = find()
+        except NotToBeHadError as error:
+            problem = str(error)
+            continue
+        if found is not None:
+            problem = _complaint(found)
+            if not problem:
+                return found
+    raise NotToBeHadError(problem)
+
+
+def _complaint(found: Program) -> str:
     answer = subprocess.run(
         [found.path, "--version"],
         env={**os.environ, **found.environment},
@@ -52,9 +67,7 @@ def program() -> Program:
         text=True,
         check=False,
     )
-    if answer.returncode != 0:
-        raise NotToBeHadError(f"{found.path} does not run: {answer.stderr.strip()}")
-    return found
+    return f"{found.path} does not run: {answer.stderr.strip()}" if answer.returncode else ""
 
 
 def _installed() -> Program | None:
@@ -68,23 +81,23 @@ def _unpacked() -> Program | None:
     return Program(path, {"LD_LIBRARY_PATH": ":".join(libraries)}) if path.exists() else None
 
 
-def _fetched() -> Program:
+def _fetched() -> Program | None:
     if shutil.which("apt-get") is None:
-        raise NotToBeHadError("it is neither on the PATH nor is there an apt-get to fetch it")
+        return None
     if os.geteuid() == 0:
         _run("apt-get", "update", "--quiet")
-        without_service = {"RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
-        _run(
-            *("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", "pgbouncer"),
-            environment=without_service,
-        )
-        found = _installed()
-    else:
-        _unpack()
-        found = _unpacked()
-    if found is None:
-        raise NotToBeHadError("its package holds no pgbouncer where one was expected")
-    return found
+    _unpack()
+    return _unpacked()
+
+
+def _installed_by_apt() -> Program | None:
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        return None
+    _run(
+        *("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", "pgbouncer"),
+        environment={"RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"},  # starts no service
+    )
+    return _installed()
 
 
 def _unpack() -> None:

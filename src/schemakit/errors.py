@@ -25,6 +25,7 @@ does not say the way out is not finished.
      ├─ NotCurrent                         waited in vain for another process to migrate
      ├─ EnvironmentFailed                  env.py raised
      ├─ AccessDenied                       the role lacks a right
+     ├─ ReadOnlyDatabase                   a standby, or made read-only
      ├─ RevisionFailed                     a revision raised
      │   └─ RevisionInterrupted            the connection broke in it; also a ConnectionLost
      ├─ TransactionRefused                 cannot run inside the caller's transaction
@@ -217,6 +218,16 @@ class AccessDenied(SchemakitError):
     """The role may not read or write what this needs."""
 
     remedy = "grant it, or connect as the role that owns the migrated objects."
+
+
+class ReadOnlyDatabase(SchemakitError):
+    """The database takes no writes, and there is something to migrate."""
+
+    remedy = (
+        "pass an engine that leads to the primary, e.g. with several hosts in the URL and "
+        'connect_args={"target_session_attrs": "primary"}; beside a standby, '
+        "`wait_until_current` waits until it has followed."
+    )
 
 
 class RevisionFailed(SchemakitError):

@@ -16,8 +16,12 @@ import schemakit
 
 
 async def main(url: str, directory: str, lock: str) -> None:
-    caches = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
-    engine = create_async_engine(url, poolclass=NullPool, connect_args=caches)
+    statements = {
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": str,
+    }
+    engine = create_async_engine(url, poolclass=NullPool, connect_args=statements)
     settings = schemakit.Settings(lock=lock)
     sys.stdout.write("ready\n")
     sys.stdout.flush()

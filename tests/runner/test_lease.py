@@ -10,6 +10,7 @@ import schemakit
 from schemakit import Settings
 from schemakit.catalog.model import LeaseHolder
 from schemakit.errors import AccessDenied, LockLost, LockTimeout
+from schemakit.runner.holding import HoldingApart
 from schemakit.runner.leases import LEASE_SECONDS, Lease
 from schemakit.runner.locks import lock_key
 
@@ -133,16 +134,20 @@ async def test_it_is_renewed(engine, oracle, directory, monkeypatch):
     await ended(task)
 
 
+@pytest.mark.parametrize("last", ["INSERT INTO", "UPDATE"])
 async def test_it_is_renewed_on_another_connection_when_its_own_is_lost(
-    engine, oracle, directory, monkeypatch
+    engine, oracle, directory, monkeypatch, last
 ):
-    monkeypatch.setattr(Lease, "every", 0.05)
+    monkeypatch.setattr(Lease, "every", {"INSERT INTO": 0.5, "UPDATE": 0.05}[last])
     directory.tables(1).revision("slow", 'op.execute("SELECT pg_sleep(2)")').settle()
+    # The check before the first revision would be a renewal.
+    monkeypatch.setattr(HoldingApart, "check", lambda self: None)
     task = await while_it_runs(engine, directory, oracle, LEASE)
-    await oracle.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE"
-        " 'UPDATE schemakit.migration_lease%' AND datname = current_database()"
-    )
+    ended = f"""
+        SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+         WHERE query LIKE '{last} schemakit.migration_lease%' AND datname = current_database()
+    """
+    await until(lambda: oracle.fetchval(ended))
     assert (await task).heads_after == ("slow",)
     assert await is_free(oracle)
 

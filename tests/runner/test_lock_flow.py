@@ -2,10 +2,11 @@
 
 import pytest
 
-from schemakit.catalog.model import LockHolder
+from schemakit.catalog.model import LeaseTable, LockHolder
 from schemakit.errors import LockTimeout
 from schemakit.runner.flow import Fetch, Notify, Run, Sleep
-from schemakit.runner.locks import Grant, Lock, lock_key
+from schemakit.runner.leases import Lease
+from schemakit.runner.locks import Grant, Lock, ParkedLock, lock_key
 
 TRY = "SELECT 1 WHERE pg_catalog.pg_try_advisory_lock(7)"
 TRY_IN_TRANSACTION = "SELECT 1 WHERE pg_catalog.pg_try_advisory_xact_lock(7)"
@@ -150,3 +151,84 @@ def test_a_transactions_lock_is_never_given_back_by_hand():
 )
 def test_the_key_never_changes_since_releases_must_exclude_each_other(name, key):
     assert lock_key(name) == key
+
+
+# -- on a connection of its own --------------------------------------------------------------------
+
+PARKED = (
+    "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; "
+    "SELECT 1 WHERE pg_catalog.pg_try_advisory_xact_lock(7)"
+)
+
+
+def test_a_parked_lock_is_had_in_one_round_trip_and_its_transaction_stays_open():
+    asked, grant = play(
+        ParkedLock(7, 60.0).acquire("upgrade", clock=(clock := Clock())), clock, FREE
+    )
+    assert asked == [Run(PARKED)]
+    assert grant.held
+
+
+def test_a_parked_lock_that_was_not_had_ends_its_transaction_before_anything_else():
+    flow = ParkedLock(7, 60.0).acquire("upgrade", lambda _: False, clock=(clock := Clock()))
+    not_yet = False
+    asked, _ = play(flow, clock, HELD, "ROLLBACK", not_yet, (HOLDER,), FREE)
+    assert asked[:2] == [Run(PARKED), Run("ROLLBACK")]
+    assert names(asked[2:]) == ["Fetch", "Fetch", "Notify", "Sleep", "Run"]
+
+
+def test_a_parked_lock_is_given_back_by_the_end_of_its_transaction():
+    assert list(ParkedLock(7, 60.0).release()) == [Run("ROLLBACK")]
+
+
+def test_every_setting_that_would_end_it_is_off():
+    lock = ParkedLock(7, 60.0, timeouts=("a", "b"))
+    asked, _ = play(lock.acquire("upgrade", clock=(clock := Clock())), clock, FREE)
+    assert asked[0].sql.startswith("BEGIN; SET LOCAL a = 0; SET LOCAL b = 0; SELECT")
+
+
+THERE = LeaseTable(schema=True, table=True)
+NO_TABLE = LeaseTable(schema=True, table=False)
+NOTHING = LeaseTable(schema=False, table=False)
+
+
+def lease_asks(table, *answers):
+    clock = Clock()
+    asked, grant = play(Lease(7, 60.0).acquire("upgrade", clock=clock), clock, table, *answers)
+    assert grant.held
+    return asked
+
+
+def test_a_lease_is_one_insert():
+    asked = lease_asks(THERE, "INSERT 0 1")
+    assert names(asked) == ["Fetch", "Run"]
+    assert asked[1].sql.startswith("INSERT INTO schemakit.migration_lease AS held")
+    assert asked[1].sql.endswith("WHERE held.expires < pg_catalog.clock_timestamp()")
+
+
+@pytest.mark.parametrize(("found", "makes"), [(NO_TABLE, False), (NOTHING, True)])
+def test_its_table_is_made_in_turn_and_its_schema_only_if_need_be(found, makes):
+    made = lease_asks(found, "CREATE TABLE", "INSERT 0 1")[1].sql
+    assert made.startswith("SELECT pg_catalog.pg_advisory_xact_lock(")
+    assert ("CREATE SCHEMA IF NOT EXISTS schemakit" in made) is makes
+
+
+def test_a_lease_that_another_has_is_waited_for():
+    asked = lease_asks(THERE, "INSERT 0 0", (HOLDER,), THERE, "INSERT 0 1")
+    assert names(asked) == ["Fetch", "Run", "Fetch", "Notify", "Sleep", "Fetch", "Run"]
+
+
+@pytest.mark.parametrize(("status", "still"), [("UPDATE 1", True), ("UPDATE 0", False)])
+def test_a_lease_that_cannot_be_renewed_is_anothers(status, still):
+    _, renewed = play(Lease(7, 60.0).renew(), Clock(), status)
+    assert renewed is still
+
+
+def test_a_lease_is_given_back_by_its_holder_only():
+    lease = Lease(7, 60.0)
+    (deleted,) = lease.release()
+    assert deleted.sql.endswith(f"WHERE key = 7 AND holder = '{lease.holder}'")
+
+
+def test_no_two_leases_have_the_same_holder():
+    assert Lease(7, 60.0).holder != Lease(7, 60.0).holder

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AssertionPool, StaticPool
@@ -17,6 +18,7 @@ from tests.runner.watching import INVALID, LOCKS, LONG, at_rest, until, versions
 
 import schemakit
 from schemakit import Settings
+from schemakit.catalog import read
 from schemakit.errors import LockLost, LockRefused, LockTimeout, PoolerRefused
 from schemakit.runner import poolers
 from schemakit.runner.locks import lock_key
@@ -99,8 +101,6 @@ async def test_eight_processes_upgrade_one_empty_database(
 
 
 async def shown(engine):
-    from schemakit.catalog import read  # noqa: PLC0415 - beside its use
-
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         server = await connection.run_sync(read.server)
@@ -366,6 +366,32 @@ async def test_behind_a_session_pooler_every_lock_works(
         result = await schemakit.upgrade(engine, migrations=mixed, settings=Settings(lock=lock))
     assert result.heads_after == ("i2",)
     await at_rest(oracle)
+
+
+async def test_behind_a_session_pooler_a_revision_may_set_what_it_likes(
+    session_pooler, database_url, directory
+):
+    directory.revision("r1", "op.execute(\"SET work_mem = '8MB'\")").settle()
+    async with disposing(pooled(session_pooler, database_url)) as engine:
+        assert (await schemakit.upgrade(engine, migrations=directory)).heads_after == ("r1",)
+
+
+async def test_an_engine_that_keeps_prepared_statements_is_refused(new_pooler, database_url, two):
+    pooler = new_pooler("transaction", backends=2)
+    url = make_url(pooler.url(database_url)).set(drivername="postgresql")
+    async with (
+        disposing(pooled(pooler, database_url, connect_args={})) as engine,
+        engine.connect() as connection,
+    ):
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.run_sync(read.server)
+        await connection.rollback()
+        other = await asyncpg.connect(url.render_as_string(), statement_cache_size=0)
+        await other.execute("BEGIN")  # it has the backend that knows the statement
+        with pytest.raises(PoolerRefused, match="does not exist"):
+            await schemakit.upgrade(connection, migrations=two)
+        await other.execute("ROLLBACK")
+        await other.close()
 
 
 def test_prepared_statements_behind_a_pooler_are_explained():

@@ -28,7 +28,7 @@ def locks(sql):
         ),
         (
             "DROP INDEX s.i",
-            ['ACCESS EXCLUSIVE on "s"."i"', 'ACCESS EXCLUSIVE on the table of index "s"."i"'],
+            ['ACCESS EXCLUSIVE on "s"."i"', 'ACCESS EXCLUSIVE on the table of "s"."i"'],
         ),
         ("WITH t AS (SELECT 1) SELECT * FROM t", []),
         ("CREATE TABLE IF NOT EXISTS t (id int)", []),

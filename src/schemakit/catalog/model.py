@@ -17,12 +17,14 @@ class Server:
         database: name of the current database.
         in_recovery: whether it is a standby.
         backend_pid: process id of the backend that answered; 0 if nobody asked.
+        read_only: whether the transaction that asked was one that cannot write.
     """
 
     version_num: int
     database: str
     in_recovery: bool
     backend_pid: int = 0
+    read_only: bool = False
 
     @property
     def major(self) -> int:

@@ -3,7 +3,8 @@
 SELECT current_setting('server_version_num')::int AS version_num,
        current_database()::text AS database,
        pg_is_in_recovery() AS in_recovery,
-       pg_backend_pid() AS backend_pid
+       pg_backend_pid() AS backend_pid,
+       current_setting('transaction_read_only')::bool AS read_only
 
 -- name: lock_holders
 -- Sessions of this database that hold the advisory lock :key (bigint: classid is its upper half,
@@ -118,8 +119,9 @@ UNION ALL SELECT 'session_authorization', current_setting('session_authorization
 SELECT coalesce(current_setting(CAST(:name AS text), true), '')
 
 -- name: backend
--- How the session :pid is, seen from another one. No row: it is gone.
-SELECT coalesce(state, 'unknown') AS state,
+-- How the session :pid is, seen from another one. No row: it is gone. Between the messages that
+-- make up a statement of the extended protocol it is "active", and waits for the next one.
+SELECT CASE WHEN wait_event = 'ClientRead' THEN 'idle' ELSE coalesce(state, 'unknown') END AS state,
        coalesce(extract(epoch FROM clock_timestamp() - state_change), 0)::float8 AS seconds
   FROM pg_catalog.pg_stat_activity
  WHERE pid = CAST(:pid AS int)
@@ -131,7 +133,8 @@ SELECT p.pid,
        coalesce(a.application_name, '') AS application_name,
        CASE WHEN p.pid = 0 THEN 'nowhere' ELSE coalesce(host(a.client_addr), 'local') END AS client,
        CASE WHEN p.pid = 0 THEN 'prepared transaction'
-            ELSE coalesce(a.state, a.backend_type, 'unknown') END AS state,
+            WHEN a.backend_type <> 'client backend' THEN a.backend_type
+            ELSE coalesce(a.state, 'unknown') END AS state,
        coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.state_change)),
                 0)::float8 AS seconds,
        coalesce(a.query, '') AS query
@@ -268,3 +271,15 @@ SELECT a.attname::text AS column, a.attnum::int AS number, f.sequence::bigint AS
 -- name: relation_oid
 -- The oid of the relation that is spelled :name, or null.
 SELECT pg_catalog.to_regclass(CAST(:name AS text))::oid::bigint
+
+-- name: give_way
+-- Cancel what the session :pid has sent, if it waits for a lock.
+SELECT coalesce(bool_or(pg_catalog.pg_cancel_backend(CAST(:pid AS int))), false)
+ WHERE cardinality(pg_catalog.pg_blocking_pids(CAST(:pid AS int))) > 0
+
+-- name: still_there
+-- Whether one of the sessions :pids is in a transaction that is older than :seconds.
+SELECT EXISTS (
+         SELECT FROM pg_catalog.pg_stat_activity
+          WHERE pid = ANY (CAST(:pids AS int[]))
+            AND xact_start < clock_timestamp() - make_interval(secs => CAST(:seconds AS float8)))

@@ -23,6 +23,8 @@ from .model import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
 
@@ -67,6 +69,16 @@ def lease_holders(connection: Connection, key: int) -> tuple[LeaseHolder, ...]:
 def blockers(connection: Connection, pid: int) -> tuple[LockHolder, ...]:
     """Return the sessions for which the session *pid* waits."""
     return _sessions(_rows(connection, "blockers", pid=pid))
+
+
+def give_way(connection: Connection, pid: int) -> bool:
+    """Cancel the statement of the session *pid* if it waits for a lock; return whether it did."""
+    return any(row[0] for row in _rows(connection, "give_way", pid=pid))
+
+
+def still_there(connection: Connection, pids: Sequence[int], seconds: float) -> bool:
+    """Return whether one of the sessions *pids* is in a transaction older than *seconds*."""
+    return bool(_rows(connection, "still_there", pids=list(pids), seconds=seconds)[0][0])
 
 
 def backend(connection: Connection, pid: int) -> tuple[str, float] | None:

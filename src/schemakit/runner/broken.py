@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 from sqlalchemy.exc import DBAPIError
 
-from schemakit.errors import ConnectionFailed, SchemakitError
+from schemakit.errors import ConnectionFailed, ConnectionLost, SchemakitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,8 @@ def first(error: BaseException) -> BaseException:
 
 
 def _says_so(error: BaseException) -> bool:
+    if isinstance(error, ConnectionLost):
+        return True
     if isinstance(error, DBAPIError):  # SQLAlchemy has asked the driver
         return error.connection_invalidated
     if isinstance(error, asyncpg.InterfaceError):

@@ -19,23 +19,13 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-#: Seconds after which a short statement has no answer any more, unless the settings say otherwise.
-PATIENCE = 30.0
-
-
-def drive(
-    connection: Connection,
-    flow: Flow[_T],
-    notify: Callable[[Any], None],
-    patience: float = PATIENCE,
-) -> _T:
+def drive(connection: Connection, flow: Flow[_T], notify: Callable[[Any], None]) -> _T:
     """Run *flow* on the connection that ``AsyncConnection.run_sync`` hands out (Alembic's too).
 
     Args:
         connection: where its statements go.
         flow: the work.
         notify: gets the events it yields.
-        patience: seconds that the server may take for a step; then the connection is cut.
 
     Returns:
         What the flow returns.
@@ -51,10 +41,10 @@ def drive(
             case Run(sql, long=True):
                 answer = run_simple(connection, sql)
             case Run(sql):
-                with wire.time_limit(wire.adapted(connection), patience):
+                with wire.time_limit(connection):
                     answer = run_simple(connection, sql)
             case Fetch(read):
-                with wire.time_limit(wire.adapted(connection), patience):
+                with wire.time_limit(connection):
                     answer = read(connection)
             case Sleep(seconds):
                 answer = await_only(anyio.sleep(seconds))

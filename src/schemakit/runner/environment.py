@@ -12,7 +12,7 @@ from schemakit.errors import EnvironmentFailed
 from schemakit.sql import Name
 from schemakit.sql.resumable import Resumable, resumable
 
-from . import failure
+from . import failure, wire
 from .declared import declares_table
 from .driver import drive, run_simple
 from .results import Command
@@ -53,6 +53,8 @@ class Observation:
         self.sends = 0
         self.blockers: tuple[LockHolder, ...] = ()
         self.silent = False
+        self.yields = False  # whether a revision that waits may be cancelled, to come back later
+        self.yielded = False
         self._state = state
         self._lock_check = lock_check
         self.metadata = metadata
@@ -86,9 +88,22 @@ class Observation:
         if not self._busy and self.journal is not None:
             self.journal.sent(sql)
 
+    def may_yield(self, adapted: object) -> bool:
+        """Whether what waits now may be cancelled: it is rolled back whole, and has a limit."""
+        journal = self.journal
+        return (
+            self.yields
+            and journal is not None
+            and journal.revision is not None
+            and not journal.partial
+            and self.limits is not None
+            and self.limits.bounded
+            and wire.in_transaction(adapted)
+        )
+
     def transaction(self, connection: Connection) -> None:
-        """A transaction begins that needs limits of its own: the session is a pooler's."""
-        if self.limits is not None and self.limits.name and not _autocommits(connection):
+        """A transaction begins, which may need limits of its own."""
+        if self.limits is not None and self.limits.each and not _autocommits(connection):
             run_simple(connection, self.limits.opening())
 
     def revision(self, connection: Connection, lock_timeout: float | None) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import StatementError
 from schemakit.errors import (
     ConnectionLost,
     EnvironmentFailed,
+    PoolerRefused,
     RevisionFailed,
     RevisionInterrupted,
     SchemakitError,
@@ -256,6 +257,8 @@ _HINTS = {
     "25P02": "an earlier statement failed and the revision went on: use a savepoint around it.",
     "42P18": "the server cannot tell the parameter's type: write CAST(:x AS type).",
     "42P08": "the server cannot tell the parameter's type: write CAST(:x AS type).",
+    "26000": PoolerRefused.remedy,
+    "42P05": PoolerRefused.remedy,
     "22000": "asyncpg takes values of the column's own type, such as a date and not its text.",
     "25006": "the server is read-only: a standby (after a failover?), or it says so in "
     "default_transaction_read_only. Let the URL lead to the primary, and run again.",

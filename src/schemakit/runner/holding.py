@@ -100,6 +100,8 @@ class HoldingApart(Holding):
         self._migrating = migrating
         self._sign = lock
         self._patience = patience
+        # A lease has time for three attempts.
+        self._limit = min(patience, lock.every) if lock.lasts else patience
         self._turn = asyncio.Lock()
         self._seen = 0.0
         self._keeper: asyncio.Task[None] | None = None
@@ -203,17 +205,21 @@ class HoldingApart(Holding):
         async with self._turn:
             while not self.lost:
                 try:
-                    with anyio.fail_after(self._patience):
+                    with anyio.fail_after(self._limit):
                         if await self._shown():
                             self._seen = monotonic()
                             return
-                    self.lost = "It is another process's now."
+                    self._lose("It is another process's now.")
                 except Exception as error:  # noqa: BLE001 - whatever it is, nothing was shown
                     if monotonic() + _PAUSE - self._seen > self._sign.lasts:
-                        self.lost = f"Its connection: {type(error).__name__}."
+                        self._lose(f"Its connection: {type(error).__name__}.")
                     else:
                         await anyio.sleep(_PAUSE)
             raise LockLost(self.lost)
+
+    def _lose(self, how: str) -> None:
+        self.lost = how
+        self._reporter.warn(f"The migration lock was lost. {how} Nothing more will be committed.")
 
     async def _shown(self) -> bool:
         if self._sign.lasts:  # else a new connection would show nothing of the one that was lost
@@ -227,6 +233,7 @@ class HoldingApart(Holding):
         connection = self._session.connection
         if not connection.invalidated and wire.is_closed(wire.adapted(self._session.sync)):
             await self._session.given_up()
+        await connection.rollback()  # else it does not connect again
         if connection.invalidated:
             await connection.run_sync(lambda sync: sync.connection)  # connects
         await self._session.resting()

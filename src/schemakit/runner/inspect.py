@@ -15,10 +15,11 @@ from schemakit.catalog import read
 from schemakit.catalog.version_table import stored_versions
 from schemakit.errors import ConfigurationError, NotCurrent
 
-from . import decide, failure, wire
+from . import decide, failure
 from .directory import Directory
 from .environment import Observation, run
 from .findings import Drift, Status
+from .limits import Limits
 from .locate import Source
 from .reporter import Reporter
 from .results import heads_text
@@ -46,7 +47,7 @@ class _View:
     versions: tuple[str, ...]
 
     async def versions_now(self) -> tuple[str, ...]:
-        return await self.session.connection.run_sync(stored_versions, self.table)
+        return await self.session.ask(stored_versions, self.table)
 
     async def pending(self) -> tuple[Revision, ...]:
         return await _pending(self.directory, self.versions)
@@ -57,11 +58,11 @@ async def _view(target: Target, migrations: Source) -> AsyncIterator[_View]:
     settings = Settings.from_environment()
     directory = await Directory.find(migrations, settings)
     async with opened(target, settings.server_timeout) as session:
+        session.role = settings.role
         recorded = directory.recorded
         table = recorded.table if recorded else None
         if table is not None:
-            with wire.time_limit(wire.adapted(session.sync), settings.server_timeout):
-                versions = await session.connection.run_sync(stored_versions, table)
+            versions = await session.ask(stored_versions, table)
         else:
             shown = await _environment(session, directory, settings)
             directory.remember(shown.table)
@@ -70,7 +71,8 @@ async def _view(target: Target, migrations: Source) -> AsyncIterator[_View]:
 
 
 async def _environment(session: Session, directory: Directory, settings: Settings) -> Any:
-    observation, reporter = Observation(lambda _: []), Reporter(None)
+    limits = Limits(settings, local=True, each=True)
+    observation, reporter = Observation(lambda _: [], limits=limits), Reporter(None)
     try:
         async with watching(session, settings, observation, "upgrade", reporter):
             return await run(session, directory, "upgrade", reporter, observation, probing=True)
@@ -108,8 +110,7 @@ async def pending(target: Target, *, migrations: Source = None) -> tuple[Revisio
 async def status(target: Target, *, migrations: Source = None) -> Status:
     """Return where the database stands, and what a broken index build left in it."""
     async with _view(target, migrations) as view:
-        connection = view.session.connection
-        server = await connection.run_sync(read.server)
+        server = await view.session.ask(read.server)
         scripts = await view.directory.load()
         unknown = tuple(version for version in view.versions if not scripts.knows(version))
         return Status(
@@ -119,7 +120,7 @@ async def status(target: Target, *, migrations: Source = None) -> Status:
             heads=scripts.heads,
             pending=() if unknown else await view.pending(),
             unknown=unknown,
-            invalid_indexes=await connection.run_sync(read.invalid_indexes),
+            invalid_indexes=await view.session.ask(read.invalid_indexes),
         )
 
 

@@ -33,11 +33,13 @@ class Limits:
     Attributes:
         settings: what was asked for.
         local: for the transaction only, since the session is the caller's or a pooler's.
+        each: to be sent anew in each transaction.
         name: the ``application_name`` by which a session behind a pooler is found.
     """
 
     settings: Settings
     local: bool = False
+    each: bool = False
     name: str = ""
     _lock_timeout: float | None = None
     _stale: bool = False
@@ -45,6 +47,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         self._lock_timeout = self.settings.lock_timeout
+
+    @property
+    def bounded(self) -> bool:
+        """Whether what runs now may wait for a lock for a while only."""
+        return bool(self._lock_timeout) and not self._lifted
 
     def opening(self) -> str:
         """Return what to send before the first statement, or in each transaction if `local`."""

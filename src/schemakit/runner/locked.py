@@ -7,21 +7,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from secrets import token_hex
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from schemakit.catalog import read
 from schemakit.catalog.version_table import stored_versions
 from schemakit.errors import NotCommitted, RevisionFailed
 
 from . import decide, failure, wire
-from .driver import drive, run_simple
+from .driver import drive
 from .environment import EnvironmentRun, Observation, run
 from .heal import resumed
 from .limits import Limits
-from .results import Command, heads_text
+from .results import Command, Event, heads_text
 from .retry import Patience
 from .revisions import Applied
+from .roles import assumed
 from .session_state import SessionState
 from .settings import Settings
 from .target import TIDY_SECONDS
@@ -36,6 +39,11 @@ if TYPE_CHECKING:
     from .flow import Flow
     from .reporter import Reporter
     from .target import Session
+
+#: Seconds that must be left for another attempt or two, if this one is to give way.
+_LEFT_FOR_YIELDING = 10.0
+#: Seconds between two looks whether who was in the way is gone.
+_POLL = 0.2
 
 #: Given the heads of the version table, the steps to run.
 Steps = Callable[[Sequence[str]], list[Any]]
@@ -97,6 +105,7 @@ class Locked:
         async def restored() -> None:
             await self.session.resting()
             await self._drive(state.restore())
+            self.session.assumed = False
 
         if self.session.external:
             with suppress(Exception):  # a transaction that failed takes its settings with it
@@ -108,31 +117,49 @@ class Locked:
         patience = Patience(self.settings.retry_for)
         with wire.unhurried(wire.adapted(self.session.sync)):
             while True:
+                watch = self._observation(state, yields=patience.left > _LEFT_FOR_YIELDING)
                 try:
-                    return await self._attempt(state)
+                    return await self._attempt(watch)
                 except RevisionFailed as error:
-                    again = patience.again(error, self.command)
+                    again = patience.again(error, self.command, yielded=watch.yielded)
                     if again is None or self.session.external or not self.session.alive:
                         raise
                     self._applied = error.applied
                 await self.reporter.tell(again)
-                await anyio.sleep(again.seconds)
+                await self._until(again, patience)
 
-    async def _attempt(self, state: SessionState | None) -> Done:
+    async def _until(self, again: Event, patience: Patience) -> None:
+        """Wait as *again* says, and as long as who was in the way is there: it would be in vain."""
+        began, pids = monotonic(), [holder.pid for holder in again.holders]
+        await anyio.sleep(again.seconds)
+        while pids and patience.left > _POLL:
+            waited = monotonic() - began
+            if not await self.session.ask(read.still_there, pids, waited):
+                return
+            await anyio.sleep(_POLL)
+
+    def _observation(self, state: SessionState | None, *, yields: bool) -> Observation:
         pooled = self.session.pooled
-        local = pooled or self.session.external
-        name = f"schemakit {token_hex(4)}" if pooled else ""
-        limits = Limits(self.settings, local=local, name=name)
         watch = Observation(
             self.steps,
             self._resume,
-            limits=limits,
+            limits=Limits(
+                self.settings,
+                local=pooled or self.session.external,
+                each=pooled,
+                name=f"schemakit {token_hex(4)}" if pooled else "",
+            ),
             state=state,
             lock_check=self.lock_check,
             done=len(self._applied),
         )
-        if not pooled:
-            await self.session.connection.run_sync(run_simple, limits.opening())
+        watch.yields = yields and not self.session.external
+        return watch
+
+    async def _attempt(self, watch: Observation) -> Done:
+        if watch.limits is not None and not watch.limits.each:
+            await assumed(self.session, self.settings.role, watch.limits.opening())
+            self.session.assumed = True
         try:
             async with watching(self.session, self.settings, watch, self.command, self.reporter):
                 done = await run(
@@ -154,16 +181,13 @@ class Locked:
         return drive(connection, resumed(step, sql, self.command), self.reporter)
 
     async def _drive(self, flow: Flow[Any]) -> Any:
-        return await self.session.connection.run_sync(
-            drive, flow, self.reporter, self.settings.server_timeout
-        )
+        return await self.session.connection.run_sync(drive, flow, self.reporter)
 
     async def _verified(self, done: EnvironmentRun, watch: Observation) -> Done:
         after = done.heads
         if done.table is not None or done.single:
-            with wire.time_limit(wire.adapted(self.session.sync), self.settings.server_timeout):
-                await self.session.resting()
-                after = await self.session.connection.run_sync(stored_versions, done.version_table)
+            await self.session.resting()
+            after = await self.session.ask(stored_versions, done.version_table)
             expected = done.expected
             if expected is not None and frozenset(after) != expected:
                 detail = (
@@ -192,7 +216,7 @@ class Locked:
         try:
             with anyio.fail_after(TIDY_SECONDS):
                 await self.session.resting()
-                heads = await self.session.connection.run_sync(stored_versions, table)
+                heads = await self.session.ask(stored_versions, table)
         except Exception:  # noqa: BLE001 - what failed is to be told, not this
             return self._applied, None
         kept = tuple(step.applied for step in decide.committed(watch.steps, heads))

@@ -11,7 +11,14 @@ from sqlalchemy.exc import DBAPIError
 
 from schemakit.catalog import read
 from schemakit.catalog.version_table import stored_versions
-from schemakit.errors import DatabaseAhead, LockLost, LockTimeout, RevisionFailed, UnsupportedServer
+from schemakit.errors import (
+    DatabaseAhead,
+    LockLost,
+    LockTimeout,
+    ReadOnlyDatabase,
+    RevisionFailed,
+    UnsupportedServer,
+)
 
 from . import decide, failure, holding, poolers
 from .driver import drive
@@ -65,6 +72,7 @@ class Migration:
         versions = await self._unlocked_look(scripts)
         if versions is not None:
             return self.run.nothing_done(versions)
+        _refuse_read_only(server)
         settings = self.order.settings
         held = await holding.holding(self.session, settings, server, self.run.reporter)
         # From here on it may hold the lock: if it cannot be tidied up, it is no use to the pool.
@@ -119,11 +127,10 @@ class Migration:
                 )
 
     async def _checked_server(self) -> Server:
-        connection = self.session.connection
-        server = await connection.run_sync(read.server)
+        server = await self.session.ask(read.server)
         if not server.supported:
             raise UnsupportedServer(f"{server.database!r} is on PostgreSQL {server.version}.")
-        self.session.pooled = await connection.run_sync(poolers.shows_itself, server)
+        self.session.pooled = await self.session.ask(poolers.shows_itself, server)
         return server
 
     async def _unlocked_look(self, scripts: Scripts) -> tuple[str, ...] | None:
@@ -177,3 +184,15 @@ class Migration:
             return scripts.stamp_steps(order.revision.split(), heads)
 
         return steps
+
+
+def _refuse_read_only(server: Server) -> None:
+    if server.in_recovery:
+        raise ReadOnlyDatabase(f"{server.database!r} is on a standby (pg_is_in_recovery).")
+    if server.read_only:
+        detail = f"{server.database!r} is read-only here (transaction_read_only is on)."
+        remedy = (
+            "default_transaction_read_only stands at the server, the database or the role, or the "
+            "transaction was begun READ ONLY: turn it off for this connection."
+        )
+        raise ReadOnlyDatabase(detail, remedy=remedy)

@@ -109,7 +109,7 @@ async def _plan(  # noqa: PLR0913 - the parts of the call
     rehearse: bool,
 ) -> Plan:
     async with _view(target, migrations) as view:
-        server = await view.session.connection.run_sync(read.server)
+        server = await view.session.ask(read.server)
         if not server.supported:
             raise UnsupportedServer(f"{server.database!r} is on PostgreSQL {server.version}.")
         found = Plan(server.database, server.version, way, revision, view.versions)
@@ -137,7 +137,7 @@ async def _unknown(view: _View, way: Direction, settings: Settings) -> tuple[str
     return unknown
 
 
-def _planned(  # noqa: PLR0913, PLR0917 - the parts of a plan
+def _planned(
     directory: Directory,
     scripts: Any,
     way: Direction,

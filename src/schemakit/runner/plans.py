@@ -9,7 +9,7 @@ from textwrap import indent
 from typing import Literal
 
 from schemakit.sql import Name, without_literals
-from schemakit.sql.effects import Answer, TableLock
+from schemakit.sql.effects import Answer, TableLock, locks_text
 
 from .results import duration_text, heads_text
 from .revisions import Revision
@@ -42,7 +42,7 @@ class Measured:
         """``12 ms · SHARE on "public"."t" · scanned "public"."t"``."""
         done = (("rewrote", self.rewritten), ("scanned", self.scanned), ("moved", self.moved))
         told = [f"{word} {', '.join(map(str, names))}" for word, names in done if names]
-        locks = ", ".join(map(str, self.locks)) or "no further lock"
+        locks = locks_text(self.locks) or "no further lock"
         return " · ".join([duration_text(self.seconds), locks, *told])
 
 
@@ -99,7 +99,7 @@ class PlannedStatement:
 
     def _effects(self) -> Iterator[str]:
         if self.known or self.locks:
-            yield ", ".join(map(str, self.locks)) or "no lock"
+            yield locks_text(self.locks) or "no lock"
         if self.known:
             yield self._duration()
         if self.refused:

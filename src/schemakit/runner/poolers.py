@@ -44,6 +44,7 @@ async def second_session(session: Session) -> Session:
 
     Raises:
         LockRefused: the engine gives none, or the same one again.
+        ConnectionFailed: the server gives none.
     """
     engine = session.connection.engine
     pool = engine.sync_engine.pool
@@ -54,6 +55,8 @@ async def second_session(session: Session) -> Session:
         await connection.start()
     except PoolTimeout as error:
         raise LockRefused(_pool("had no second one to give"), remedy=_TWO_CONNECTIONS) from error
+    except broken.DRIVER_ERRORS as error:
+        raise broken.failed(broken.place(engine.url), error) from error
     await connection.execution_options(isolation_level="AUTOCOMMIT")
     return Session(connection, owned=True, external=False)
 

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from . import failure
 from .environment import Observation, run
+from .limits import Limits
 from .watchdog import watching
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 async def versions(of: Run) -> tuple[str, ...] | None:
     """Return what env.py's version table holds; None where it takes the lock to find out."""
-    watch = Observation(lambda _: [])
+    watch = Observation(lambda _: [], limits=Limits(of.order.settings, local=True, each=True))
     try:
         async with watching(of.session, of.order.settings, watch, of.order.command, of.reporter):
             shown = await run(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from schemakit.errors import ConfigurationError, TransactionRefused
 
 from . import failure, wire
-from .driver import run_simple
 from .environment import run
 from .limits import Limits
 from .rehearse_watch import Watch
 from .reporter import Reporter
+from .roles import assumed
 from .target import Session
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class _Rehearsal:
         begin = session.connection.begin_nested if session.external else session.connection.begin
         transaction = await begin()
         try:
-            await session.connection.run_sync(run_simple, limits.opening())
+            await assumed(session, self.settings.role, limits.opening())
         except BaseException:
             await session.tidied(transaction.rollback)
             raise
@@ -134,7 +134,9 @@ class _Rehearsal:
         state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
         parts = [f"{type(error).__name__}: {said}"]
         if state == _LOCK_TIMEOUT:
-            parts = [f"it did not get its lock in {self.settings.lock_timeout:g} s"]
+            own = self.watch.lock_timeout
+            seconds = self.settings.lock_timeout if own is None else own
+            parts = [f"it did not get its lock in {seconds:g} s"]
         if state in _DIFFERS:
             parts.append(_DIFFERS[state])
         elif isinstance(error, TransactionRefused):

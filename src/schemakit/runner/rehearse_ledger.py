@@ -25,11 +25,11 @@ class Ledger:
 
     Attributes:
         there: those relations, by oid.
-        aside: the version table, which is no part of what revisions do.
+        aside: the oid of the version table, which is no part of what revisions do.
     """
 
     there: dict[int, Relation]
-    aside: Name | None = None
+    aside: int | None = None
     _held: dict[int, LockMode] = field(default_factory=dict)
     _files: dict[int, int] = field(default_factory=dict)
     _scans: dict[int, int] = field(default_factory=dict)
@@ -57,6 +57,7 @@ class Ledger:
 
     def _new_locks(self, found: Iterable[OwnLock]) -> tuple[TableLock, ...]:
         new = [lock for lock in found if self._held.get(lock.oid, 0) < _mode(lock)]
+        new.sort(key=lambda lock: self._name(lock.oid))
         self._held |= {lock.oid: _mode(lock) for lock in new}
         taken = {lock.oid: _mode(lock) for lock in new}
         return strongest_of(
@@ -67,7 +68,7 @@ class Ledger:
 
     def _tells(self, oid: int, mode: LockMode) -> bool:
         relation = self.there[oid]
-        if self._name(oid) == self.aside:
+        if oid == self.aside:
             return False
         if relation.kind not in _INDEXES or relation.table is None:
             return True
@@ -106,7 +107,7 @@ class Ledger:
         return self._names(moved)
 
     def _names(self, oids: Iterable[int]) -> tuple[Name, ...]:
-        return tuple(sorted(name for oid in oids if (name := self._name(oid)) != self.aside))
+        return tuple(sorted(self._name(oid) for oid in oids if oid != self.aside))
 
     def _name(self, oid: int) -> Name:
         relation = self.there[oid]

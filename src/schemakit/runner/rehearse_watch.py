@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _NOTHING = "-- not rehearsed"  # what is sent instead: the driver sees that there is no statement
 _LOOKS = frozenset(("select", "show", "with", "values", "table"))
+_SAVEPOINTS = frozenset(("savepoint", "release", "rollback"))
 
 
 @dataclass(slots=True)
@@ -55,6 +56,7 @@ class Watch(Observation):
     Attributes:
         pages: what each revision has sent, by its id.
         left_out: how many statements were not sent.
+        lock_timeout: what the revision that is running asks for, in seconds; None if nothing.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Watch(Observation):
         super().__init__(steps, limits=limits)
         self.pages: dict[str, Page] = {}
         self.left_out = 0
+        self.lock_timeout: float | None = None
         self._connection = connection
         self._made: set[Name] = set()
         self._autocommit = False
@@ -98,6 +101,11 @@ class Watch(Observation):
             yield
         finally:
             self._autocommit = False
+
+    def revision(self, connection: Connection, lock_timeout: float | None) -> None:
+        """A revision begins, which asks for a *lock_timeout* of its own, or does not."""
+        self.lock_timeout = lock_timeout
+        super().revision(connection, lock_timeout)
 
     def statement(self, sql: str) -> None:
         """*sql* is about to be sent; it may come from a raw cursor, past SQLAlchemy."""
@@ -162,7 +170,8 @@ class Watch(Observation):
         if self._busy or not self._in_revision or self._page.began is None:
             return
         seconds = monotonic() - self._page.began
-        self._ledger.aside = self.version_table
+        if self._ledger.aside is None and self.version_table is not None:
+            self._ledger.aside = self._asked(read.relation_oid, str(self.version_table))
         self._page.amend(measured=self._ledger.measured(seconds, self._asked(read.own_locks)))
 
     def _settle(self) -> None:
@@ -172,7 +181,7 @@ class Watch(Observation):
     def _write_down(self, sql: str) -> str:
         """Write *sql* down; return why it is to be left out, or ``""``."""
         planned = planned_statement(sql, self._made, autocommit=self._autocommit)
-        if _only_looks(planned):
+        if _is_aside(planned):
             return ""
         why = self._obstacle(planned)
         self._page.statements.append(replace(planned, skipped=why))
@@ -199,9 +208,9 @@ class Watch(Observation):
             if oid is None or oid in self._ledger.there:
                 return f"a sequence of {table}"
         for insertion in moves.insertions:
-            table = self._ledger.there.get(self._asked(read.relation_oid, str(insertion.table)))
-            if table is not None and table.kind == "v":
-                return f"a sequence behind the view {table.name}"
+            into = self._ledger.there.get(self._asked(read.relation_oid, str(insertion.table)))
+            if into is not None and into.kind == "v":
+                return f"a sequence behind the view {into.name}"
             for column in self._asked(read.sequences_of, insertion.table):
                 there = self._ledger.there.get(column.sequence)
                 if there is not None and not insertion.gives(column.column, column.number):
@@ -226,15 +235,17 @@ def _takes_parameters(sql: str) -> bool:
     return any(kind == "parameter" for kind, _ in tokens(sql))
 
 
-def _only_looks(planned: PlannedStatement) -> bool:
-    """Whether it reads the catalog and nothing else, as SQLAlchemy's inspector does."""
+def _is_aside(planned: PlannedStatement) -> bool:
+    """Whether it is a savepoint, or reads the catalog only, as SQLAlchemy's inspector does."""
+    keyword = leading_keyword(planned.sql)
+    if keyword in _SAVEPOINTS:
+        return planned.in_transaction == "yes"
     return (
         planned.known
-        and leading_keyword(planned.sql) in _LOOKS
+        and keyword in _LOOKS
         and all(lock.mode == LockMode.ACCESS_SHARE for lock in planned.locks)
         and all(_of_catalog(lock.relation) for lock in planned.locks if lock.relation)
-        and not movement(planned.sql).named
-        and not movement(planned.sql).hidden
+        and movement(planned.sql) == Movement()
     )
 
 

@@ -18,6 +18,7 @@ _PASSING = {
     "40P01": "deadlock",
     "55P03": "lock not available",
 }
+_LOCK_NOT_AVAILABLE, _CANCELED = "55P03", "57014"
 _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.5, 2.0, 15.0
 
 
@@ -34,13 +35,27 @@ class Patience:
     _attempts: int = 0
     _began: float = 0.0
 
-    def again(self, error: RevisionFailed, command: Command) -> Event | None:
+    @property
+    def left(self) -> float:
+        """Seconds that are left; all of them before the first failure."""
+        return self.seconds - (monotonic() - self._began if self._attempts else 0.0)
+
+    def again(
+        self, error: RevisionFailed, command: Command, *, yielded: bool = False
+    ) -> Event | None:
         """Return the event that announces another attempt after *error*; None: let it be.
 
         Its ``seconds`` are to be waited. They grow, so that what queued behind the revision gets
         through meanwhile, and are jittered, so that two that deadlocked do not meet again.
+
+        Args:
+            error: what came of this attempt.
+            command: for the event.
+            yielded: whether its statement was cancelled by ourselves, to give way.
         """
         sqlstate = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None)
+        if yielded and sqlstate == _CANCELED:
+            sqlstate = _LOCK_NOT_AVAILABLE
         if sqlstate not in _PASSING or error.partial:
             return None
         if error.revision != self._revision:  # what stood before it has gone through
@@ -51,5 +66,8 @@ class Patience:
         if monotonic() - self._began + pause > self.seconds:
             return None
         who = f", in the way: {in_the_way(error.blockers)}" if error.blockers else ""
-        message = f"{_PASSING[sqlstate]} in {error.revision}{who}: trying again in {pause:.1f} s"
+        when = ", or when they are gone" if error.blockers else ""
+        message = (
+            f"{_PASSING[sqlstate]} in {error.revision}{who}: trying again in {pause:.1f} s{when}"
+        )
         return Event("retrying", command, None, 0, 0, pause, error.blockers, message)

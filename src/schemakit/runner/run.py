@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemakit.catalog.version_table import stored_versions
 
-from . import decide, wire
+from . import decide
 from .directory import Directory
 from .locate import Source
 from .reporter import OnEvent, Reporter
@@ -69,9 +69,7 @@ class Run:
     async def versions(self) -> tuple[str, ...] | None:
         """Return what the version table holds; None where it takes the lock to find out."""
         if self.table is not None:
-            adapted = wire.adapted(self.session.sync)
-            with wire.time_limit(adapted, self.order.settings.server_timeout):
-                return await self.session.connection.run_sync(stored_versions, self.table)
+            return await self.session.ask(stored_versions, self.table)
         if self.session.external:
             return None  # env.py could fail and with it the caller's transaction
         probe = await asyncio.to_thread(import_module, f"{__package__}.probe")
@@ -106,6 +104,7 @@ async def _execute(target: Target, order: Order, reporter: Reporter) -> Result:
         await reporter.tell(Event("started", order.command, message=started))
         directory = await Directory.find(order.migrations, order.settings)
         async with opened(target, order.settings.server_timeout) as session:
+            session.role = order.settings.role
             result = await _done(Run(order, directory, session, reporter, began))
         finished = Event("finished", order.command, seconds=result.duration, message=str(result))
         await reporter.tell(finished)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InvalidRequestError
@@ -17,10 +18,9 @@ from . import wire
 
 #: Seconds that tidying up a connection may take after a failure or a cancellation.
 TIDY_SECONDS = 5.0
-#: Seconds that the server may take to let us in, unless the settings say otherwise.
-PATIENCE = 30.0
 
 Target = AsyncEngine | AsyncConnection
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -34,6 +34,8 @@ class Session:
         level: the isolation level for migrations: the caller's, unless that is AUTOCOMMIT.
         spent: whether migrations ran on it, so that it must not go back to the pool as it is.
         pooled: whether a transaction pooler stands between: the server's session is anybody's.
+        role: the role to act as, where that is not the one that connected.
+        assumed: whether the session acts as that role already.
     """
 
     connection: AsyncConnection
@@ -42,6 +44,8 @@ class Session:
     level: str = "READ COMMITTED"
     spent: bool = False
     pooled: bool = False
+    role: str = ""
+    assumed: bool = False
 
     @property
     def sync(self) -> Connection:
@@ -53,20 +57,40 @@ class Session:
 
     async def migrating(self) -> None:
         """Leave autocommit, for Alembic to begin and commit."""
-        if not self.external:
-            await self.connection.rollback()
-            await self.connection.execution_options(isolation_level=self.level)
+        await self._rolled_back(self.level)
 
     async def resting(self) -> None:
         """Go back to autocommit; what is still open is rolled back."""
+        await self._rolled_back("AUTOCOMMIT")
+
+    async def _rolled_back(self, level: str) -> None:
         if not self.external:
-            await self.connection.rollback()
-            await self.connection.execution_options(isolation_level="AUTOCOMMIT")
+            if not self.alive:
+                await self.given_up()  # SQLAlchemy does not hear of every loss
+            with wire.time_limit(self.sync) if self.alive else nullcontext():
+                await self.connection.rollback()
+                await self.connection.execution_options(isolation_level=level)
+
+    async def ask(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Return what *function* reads, a short statement that the server answers at once, or not.
+
+        Raises:
+            DBAPIError: among others if there was no answer in time; the connection is lost then.
+        """
+        if self.role and not self.assumed:
+            from .roles import ask_as  # noqa: PLC0415 - few need it
+
+            return await ask_as(self, self.role, function, *arguments)
+        with wire.time_limit(self.sync):
+            return await self.connection.run_sync(function, *arguments)
 
     @property
     def alive(self) -> bool:
         """Whether its connection is still the one that it began with."""
-        return not (self.connection.closed or self.connection.invalidated)
+        connection = self.connection
+        if connection.closed or connection.invalidated:
+            return False
+        return not wire.is_closed(wire.adapted(self.sync))
 
     async def tidied(self, work: Callable[[], Awaitable[object]]) -> None:
         """Await *work* for at most TIDY_SECONDS; if that fails, the connection is given up.
@@ -90,7 +114,7 @@ class Session:
 
 
 @asynccontextmanager
-async def opened(target: Target, patience: float = PATIENCE) -> AsyncIterator[Session]:
+async def opened(target: Target, patience: float = wire.PATIENCE) -> AsyncIterator[Session]:
     """Yield a `Session` on *target*, in autocommit unless the caller has a transaction open.
 
     An engine's connection goes back to its pool unchanged; one on which migrations ran is closed
@@ -98,7 +122,7 @@ async def opened(target: Target, patience: float = PATIENCE) -> AsyncIterator[Se
 
     Args:
         target: the caller's.
-        patience: seconds that the server may take to let us in.
+        patience: seconds that the server may take to let us in, and to answer what is short.
 
     Raises:
         UnsupportedTarget: *target* is not of SQLAlchemy's asyncio API on asyncpg.
@@ -115,6 +139,7 @@ async def opened(target: Target, patience: float = PATIENCE) -> AsyncIterator[Se
         except Exception as error:
             _typed("unreached", error, target.engine.url)
             raise
+        wire.be_patient(session.sync, patience)
         try:
             yield session
         except Exception as error:

@@ -4,6 +4,9 @@ While a statement waits, its own connection can ask nothing. What it waits for i
 server only as long as it waits, and a connection that was lost without a word looks the same as
 a statement that takes long; both are told apart from beside. Where the engine has no second
 connection to give, nobody is named, and a lost server is noticed by TCP keepalives.
+
+Who is named is also given way to: a statement that waits for a long transaction holds up all that
+come after it, and does better to come back when that is over.
 """
 
 from __future__ import annotations
@@ -33,9 +36,11 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .target import Session
 
-_SHORTEST, _LONGEST = 0.05, 2.0
+_SHORTEST, _FIRST, _LONGEST = 0.05, 0.2, 2.0
 #: Seconds that a statement waits before somebody is told, and until it is told again.
 _TELL_AFTER = 5.0
+#: Seconds; a transaction older than that will not end in as many more, says experience.
+_MOMENT = 1.0
 
 
 class Watchdog:
@@ -58,7 +63,7 @@ class Watchdog:
     async def watch(self, command: Command, reporter: Reporter) -> None:
         """Look now and then whether a statement is under way for long, and ask why."""
         adapted = wire.adapted(self._session.sync)
-        first = min(max(self._settings.lock_timeout / 4, _SHORTEST), _LONGEST)
+        first = min(max(self._settings.lock_timeout / 4, _SHORTEST), _FIRST)
         pause, known, told = first, -1, 0.0
         began = monotonic()
         try:
@@ -92,6 +97,8 @@ class Watchdog:
                     self._alive = monotonic()
                     found = await second.run_sync(read.blockers, pid)
                     self.blockers = found or self.blockers
+                    if self._watch.may_yield(adapted) and _here_to_stay(found):
+                        self._watch.yielded |= await second.run_sync(read.give_way, pid)
         except (PostgresError, SQLAlchemyError, OSError, InterfaceError) as error:
             if isinstance(error, PostgresError | PoolTimeout):
                 self._alive = monotonic()  # there is a server: it refused
@@ -128,6 +135,18 @@ def blocked(command: Command, seconds: float, blockers: tuple[LockHolder, ...]) 
     """Return the event that tells who is in the way."""
     message = f"A statement has waited {seconds:.0f} s for {in_the_way(blockers)}"
     return Event("blocked", command, None, 0, 0, seconds, blockers, message)
+
+
+def _here_to_stay(blockers: tuple[LockHolder, ...]) -> bool:
+    """Whether one of *blockers* will hardly be gone in a moment.
+
+    The server itself sends an autovacuum away, if it is waited for a second.
+    """
+    return any(
+        holder.seconds > _MOMENT or holder.state.startswith("idle") or not holder.pid
+        for holder in blockers
+        if holder.state != "autovacuum worker"
+    )
 
 
 def _under_way(state: tuple[str, float] | None, limit: float) -> bool:

@@ -127,17 +127,31 @@ def terminate(adapted_connection: Any) -> None:
     adapted_connection.driver_connection.terminate()
 
 
+#: Seconds that the server may take for a short statement, unless the settings say otherwise.
+PATIENCE = 30.0
+
+
+def be_patient(connection: Connection, seconds: float) -> None:
+    """Have `patience` say *seconds* for *connection*."""
+    connection.__dict__["_schemakit_patience"] = seconds
+
+
+def patience(connection: Connection) -> float:
+    """Return how many seconds the server may take for a short statement on *connection*."""
+    return float(connection.__dict__.get("_schemakit_patience", PATIENCE))
+
+
 class time_limit:  # noqa: N801 - a context manager, used as the functions are
-    """Cut the connection if the block takes longer than *seconds*.
+    """Cut the connection if the block takes longer than the `patience` with it.
 
     What waits for an answer in it gets an error then. Costs some microseconds: a class, and a timer
-    of the loop.
+    of the loop. For schemakit's own short statements.
     """
 
     __slots__ = ("_adapted", "_seconds", "_timer")
 
-    def __init__(self, adapted_connection: Any, seconds: float) -> None:
-        self._adapted, self._seconds = adapted_connection, seconds
+    def __init__(self, connection: Connection) -> None:
+        self._adapted, self._seconds = adapted(connection), patience(connection)
 
     def __enter__(self) -> None:
         loop = asyncio.get_running_loop()

@@ -26,7 +26,7 @@ class TableLock:
         mode: how strong.
         relation: on what; its schema is None where the statement names none. None where the text
             does not tell.
-        what: in that case, in words: ``the table of index "x"``.
+        what: in that case, in words: ``the table of "x"``.
         new: the relation is made by the same plan, so nobody else waits for it.
     """
 
@@ -37,12 +37,13 @@ class TableLock:
 
     def __str__(self) -> str:
         """``ACCESS EXCLUSIVE on "public"."user"``."""
-        return f"{self.mode} on {self.where}{' (new)' if self.new else ''}"
+        return f"{self.mode} on {self.where}"
 
     @property
     def where(self) -> str:
         """The relation as SQL, or in words."""
-        return str(self.relation) if self.relation is not None else self.what
+        named = str(self.relation) if self.relation is not None else self.what
+        return f"{named} (new)" if self.new else named
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,14 @@ def strongest_of(locks: Iterable[TableLock]) -> tuple[TableLock, ...]:
         if known is None or lock.mode > known.mode:
             found[lock.relation, lock.what] = lock
     return tuple(sorted(found.values(), key=lambda lock: -lock.mode))
+
+
+def locks_text(locks: Iterable[TableLock]) -> str:
+    """Return *locks* for people: each mode once, with what it is on."""
+    found: dict[LockMode, list[str]] = {}
+    for lock in locks:
+        found.setdefault(lock.mode, []).append(lock.where)
+    return "; ".join(f"{mode} on {', '.join(where)}" for mode, where in found.items())
 
 
 def with_new(effects: Effects, made: Iterable[Name]) -> Effects:

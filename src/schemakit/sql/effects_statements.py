@@ -79,7 +79,7 @@ _TIED = {
 def _dropped_index(items: Node, concurrent: bool) -> Effects:  # noqa: FBT001 - a field of the node
     index = named(strings(items))
     mode = SUX if concurrent else AX
-    locks = TableLock(mode, index), TableLock(mode, what=f"the table of index {index}")
+    locks = TableLock(mode, index), TableLock(mode, what=f"the table of {index}")
     if concurrent:
         return Effects(locks, "no", reason="waits for every older transaction")
     return Effects(locks)
@@ -125,11 +125,11 @@ def reindex(node: Node) -> Effects:
         return Effects(locks, "no", scans="yes")
     on = name(node.relation)
     if concurrent:
-        what = f"the table of index {on}"
+        what = f"the table of {on}"
         table = (TableLock(SUX, what=what),) if kind == "REINDEX_OBJECT_INDEX" else ()
         return Effects((TableLock(SUX, on), *table), "no", scans="yes", reason=_WAITS)
     if kind == "REINDEX_OBJECT_INDEX":
-        locks = TableLock(AX, on), TableLock(S, what=f"the table of index {on}")
+        locks = TableLock(AX, on), TableLock(S, what=f"the table of {on}")
     else:
         locks = TableLock(AX, what=f"each index of {on}"), TableLock(S, on)
     reason = "not in a transaction if it is partitioned; queries that plan with the index wait"

@@ -22,7 +22,7 @@ import anyio.to_thread
 from sqlalchemy import Connection, event
 from sqlalchemy.util import await_only
 
-from schemakit.errors import StatementRefused, TransactionRefused
+from schemakit.errors import ConnectionLost, StatementRefused, TransactionRefused
 from schemakit.runner import wire
 from schemakit.sql import leading_keyword, without_literals
 from schemakit.sql import parser as sql_parser
@@ -100,7 +100,14 @@ class Bridge:
         context: Any,
         executemany: bool,  # noqa: FBT001
     ) -> tuple[str, Any]:
-        """Change what SQLAlchemy is about to hand to the driver, where it must be changed."""
+        """Change what SQLAlchemy is about to hand to the driver, where it must be changed.
+
+        Raises:
+            ConnectionLost: the connection is another one, opened because the first was lost.
+        """
+        if wire.adapted(connection) is not self.adapted:
+            detail = "The revision went on after that; a new connection does not hold the lock."
+            raise ConnectionLost(detail)
         if self.percent_escapes and getattr(context, "compiled", None) is None:
             statement = statement.replace("%%", "%")
         self.look(statement, parameters)

@@ -71,7 +71,8 @@ class CarefulMigrationContext(MigrationContext):
             # Whatever goes wrong while tidying up must not hide what went wrong.
             with suppress(Exception):
                 block.rollback()
-                base.execution_options(isolation_level=level)
+                if not base.invalidated:  # it would connect again
+                    base.execution_options(isolation_level=level)
             raise
         block.commit()
         journal.commit(journal.sends)

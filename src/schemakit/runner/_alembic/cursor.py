@@ -84,7 +84,8 @@ def send_first(adapted: Any) -> None:
     """Send what is held back: a prepared statement cannot carry it."""
     carrier = wire.carrier(adapted)
     if carrier is not None and (carrier.begin or carrier.update):
-        await_only(adapted.driver_connection.first())
+        with wire.occupied(adapted):
+            await_only(adapted.driver_connection.first())
 
 
 def _bridged_cursor(original: Any, bridge: Bridge) -> type:

@@ -81,6 +81,11 @@ class Journal:
             return self.revision
         return self.steps[-1].revision
 
+    @property
+    def partial(self) -> bool:
+        """Whether the revision that is running has committed some of its statements by itself."""
+        return self.revision is not None and self.revision.id in self.parts
+
     def plan(self, revisions: int) -> None:
         """*revisions* more are about to run."""
         self.planned += revisions

@@ -66,7 +66,8 @@ class SwiftHeadMaintainer(HeadMaintainer):
             return None  # for Alembic, or the server, to say what is wrong with it
         if not (_PLAIN.fullmatch(from_) and _PLAIN.fullmatch(to_)):
             return None
-        return wire.carrier(self._adapted)
+        carrier: Carrier | None = wire.carrier(self._adapted)
+        return carrier
 
 
 def _is_plain(context: MigrationContext) -> bool:
