@@ -8,6 +8,7 @@ import asyncio
 import os
 import random
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from time import monotonic
 
 import asyncpg
@@ -146,21 +147,47 @@ async def withstood(place, directory, fault, expected):
         return took
 
 
+#: What strikes, and whether it strikes all connections: then nobody can tell what was kept.
+STRIKES = [("reset", False), ("reset", True), ("close", False)]
+STRIKES += [("half-open", False), ("half-open", True)]
+#: Faults in the default suite; and which of all of them with SCHEMAKIT_TEST_LONG=1.
+SAMPLE = 4
+STRIDE = {strike: 3 for strike in STRIKES} | {("reset", False): 1, ("half-open", True): 16}
+
+
 @pytest.mark.parametrize("each", [True, False], ids=["each", "one"])
-@pytest.mark.parametrize("kind", ["reset", "close", "half-open"])
-async def test_at_any_message(kind, each, place, directory):
+@pytest.mark.parametrize(
+    ("kind", "everywhere"), STRIKES, ids=[f"{k}{'-everywhere' * e}" for k, e in STRIKES]
+)
+async def test_at_any_message(kind, everywhere, each, place, directory):
     written(directory, each=each)
     expected = await reference(place, directory)
     count = await messages(place, directory)
-    cases = [(way, k) for way in count for k in range(1, count[way] + 1)]
-    if not LONG:
-        cases = random.Random(f"{SEED} {kind} {each}").sample(cases, 6)  # noqa: S311 - a seed is the point
+    cases = [(way, number) for way in count for number in range(1, count[way] + 1)]
+    chosen = random.Random(f"{SEED} {kind} {everywhere} {each}")  # noqa: S311 - a seed is the point
+    chosen.shuffle(cases)
     slowest = 0.0
-    for way, number in cases:
-        fault = Fault(kind, way, number)
+    for way, number in cases[:: STRIDE[kind, everywhere]] if LONG else cases[:SAMPLE]:
+        fault = Fault(kind, way, number, everywhere=everywhere)
         try:
             slowest = max(slowest, await withstood(place, directory, fault, expected))
         except BaseException as error:
-            error.add_note(f"{fault} of {count[way]}, SCHEMAKIT_TEST_SEED={SEED}")
+            error.add_note(f"{fault}, of {count[way]}; SCHEMAKIT_TEST_SEED={SEED}")
             raise
-    print(f"{kind}: {len(cases)} faults, the slowest took {slowest:.2f} s")  # noqa: T201 - measured
+    print(f"\n{kind}: the slowest took {slowest:.2f} s")  # noqa: T201 - measured, not asserted
+
+
+@pytest.mark.parametrize("each", [True, False], ids=["each", "one"])
+async def test_a_lost_session_is_ended_on_the_server_and_holds_up_nobody(each, place, directory):
+    written(directory, each=each)
+    count = await messages(place, directory)
+    fault = Fault("half-open", "frontend", count["frontend"] - 30)
+    async with place.fresh() as oracle, FaultProxy(server_of(place.url), fault) as proxy:
+        async with disposing(through(proxy, place.url)) as engine:
+            with pytest.raises(RevisionInterrupted) as caught:
+                await schemakit.upgrade(engine, migrations=directory, settings=SETTINGS)
+        # The proxy still holds the server's end open, as a network that lost its client does.
+        version, _ = await state(oracle)
+        assert caught.value.heads == (version,)
+        await upgraded(place.url, directory, lock_wait=0.0)
+        assert (await state(oracle))[0] == "r10"

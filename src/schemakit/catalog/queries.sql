@@ -283,3 +283,15 @@ SELECT EXISTS (
          SELECT FROM pg_catalog.pg_stat_activity
           WHERE pid = ANY (CAST(:pids AS int[]))
             AND xact_start < clock_timestamp() - make_interval(secs => CAST(:seconds AS float8)))
+
+-- name: end_session
+-- End the session :pid, if it is one that holds the advisory lock :key, and wait until it is gone.
+SELECT pg_catalog.pg_terminate_backend(l.pid, CAST(:milliseconds AS bigint))
+  FROM pg_catalog.pg_locks AS l
+ WHERE l.pid = CAST(:pid AS int)
+   AND l.locktype = 'advisory'
+   AND l.granted
+   AND l.objsubid = 1
+   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+   AND l.classid = ((CAST(:key AS bigint) >> 32) & 4294967295)::oid
+   AND l.objid = (CAST(:key AS bigint) & 4294967295)::oid

@@ -184,3 +184,12 @@ def relation_oid(connection: Connection, name: str) -> int | None:
     """Return the oid of the relation *name*, which is spelled as in SQL; None if there is none."""
     found: int | None = _rows(connection, "relation_oid", name=name)[0][0]
     return found
+
+
+def end_session(connection: Connection, pid: int, key: int, seconds: float) -> bool:
+    """End the session *pid* if it holds the advisory lock *key*; return whether it did.
+
+    Waits at most *seconds* until it is gone.
+    """
+    rows = _rows(connection, "end_session", pid=pid, key=key, milliseconds=int(seconds * 1000))
+    return bool(rows)

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from sqlalchemy.exc import DBAPIError
 
 from schemakit.catalog import read
 from schemakit.catalog.version_table import stored_versions
@@ -21,6 +22,7 @@ from .driver import drive
 from .environment import EnvironmentRun, Observation, run
 from .heal import resumed
 from .limits import Limits
+from .locks import lock_key
 from .results import Command, Event, heads_text
 from .retry import Patience
 from .revisions import Applied
@@ -79,6 +81,7 @@ class Locked:
     purge: bool = False
     lock_check: Callable[[], None] = _held
     _applied: tuple[Applied, ...] = ()
+    _pid: int = 0
     _before: tuple[str, ...] | None = None
 
     async def migrate(self) -> Done:
@@ -160,6 +163,7 @@ class Locked:
         if watch.limits is not None and not watch.limits.each:
             await assumed(self.session, self.settings.role, watch.limits.opening())
             self.session.assumed = True
+        self._pid = 0 if self.session.pooled else wire.backend_pid(wire.adapted(self.session.sync))
         try:
             async with watching(self.session, self.settings, watch, self.command, self.reporter):
                 done = await run(
@@ -213,14 +217,27 @@ class Locked:
             return self._applied, None
         if table is None:
             return self._applied, ()
+        lost = not self.session.alive
         try:
             with anyio.fail_after(TIDY_SECONDS):
                 await self.session.resting()
+                if lost and self._pid:
+                    await self._ended()
                 heads = await self.session.ask(stored_versions, table)
         except Exception:  # noqa: BLE001 - what failed is to be told, not this
             return self._applied, None
         kept = tuple(step.applied for step in decide.committed(watch.steps, heads))
         return self._applied + kept, heads
+
+    async def _ended(self) -> None:
+        """Have the server end the session that was lost: it may not know, and still hold the lock.
+
+        Until it has ended, what it is about to commit is not to be seen.
+        """
+        seconds = min(self.settings.server_timeout / 2, TIDY_SECONDS / 2)
+        key = lock_key(self.settings.lock_name)
+        with suppress(DBAPIError):  # another's, by now: it may not be ended
+            await self.session.ask(read.end_session, self._pid, key, seconds)
 
 
 def _failed(watch: Observation, error: Exception, _: Connection) -> None:

@@ -55,7 +55,8 @@ async def assumed(session: Session, role: str, sql: str) -> None:
         AccessDenied: the role cannot be assumed.
     """
     try:
-        await session.ask(run_simple, sql)
+        with wire.time_limit(session.sync):  # not session.ask, which would assume the role
+            await session.connection.run_sync(run_simple, sql)
     except DBAPIError as error:
         if role and getattr(error.orig, "sqlstate", None) in _REFUSED:
             said = str(error.orig).partition("\n")[0].rpartition(": ")[2]
