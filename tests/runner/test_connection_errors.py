@@ -103,16 +103,18 @@ async def test_those_that_only_look_say_the_same(call, directory):
 
 
 async def test_a_connection_of_the_callers_that_cannot_come_back(directory, database_url):
-    async with disposing(create_async_engine(database_url)) as engine:
-        async with engine.connect() as connection:
-            await connection.invalidate()
+    async with (
+        disposing(create_async_engine(database_url)) as engine,
+        engine.connect() as connection,
+    ):
+        await connection.invalidate()
 
-            @event.listens_for(engine.sync_engine, "do_connect")
-            def refuse(*_):
-                raise ConnectionRefusedError("nobody is there")
+        @event.listens_for(engine.sync_engine, "do_connect")
+        def refuse(*_):
+            raise ConnectionRefusedError("nobody is there")
 
-            with pytest.raises(ConnectionFailed, match="nobody is there"):
-                await schemakit.upgrade(connection, migrations=directory.tables(1).settle())
+        with pytest.raises(ConnectionFailed, match="nobody is there"):
+            await schemakit.upgrade(connection, migrations=directory.tables(1).settle())
 
 
 async def test_a_pooled_connection_that_died_in_the_meantime(engine, oracle, directory):
@@ -132,8 +134,7 @@ async def test_a_pooled_connection_that_died_in_the_meantime(engine, oracle, dir
 async def test_an_engine_of_which_all_connections_are_taken_is_not_the_servers_fault(
     database_url, directory
 ):
-    async with disposing(create_async_engine(database_url, **PATIENT)) as engine:
-        async with engine.connect():
-            with pytest.raises(Exception, match="QueuePool limit") as caught:
-                await schemakit.upgrade(engine, migrations=directory.tables(1).settle())
+    async with disposing(create_async_engine(database_url, **PATIENT)) as engine, engine.connect():
+        with pytest.raises(Exception, match="QueuePool limit") as caught:
+            await schemakit.upgrade(engine, migrations=directory.tables(1).settle())
     assert not isinstance(caught.value, schemakit.SchemakitError)

@@ -17,17 +17,19 @@ from sqlalchemy import make_url
 from tests.fix_postgres import disposing, pool_free
 from tests.runner.ten_revisions import OUTSIDE, REVISIONS, shown, written
 from tests.runner.watching import LONG, at_rest, versions
+from tools.fault_proxy import Fault, FaultProxy, Server
 
 import schemakit
 from schemakit import SchemakitError, Settings
 from schemakit.errors import ConnectionFailed, ConnectionLost, RevisionInterrupted
-from tools.fault_proxy import Fault, FaultProxy, Server
 
 SEED = int(os.environ.get("SCHEMAKIT_TEST_SEED", "20261123"))
 #: So that a silent server is given up soon.
 SETTINGS = Settings(index="off", server_timeout=0.5)
 #: Seconds: what is not over by then hangs.
 BOUND = 20.0
+#: How many faults at the same time.
+WIDTH = 4
 
 
 def server_of(url):
@@ -48,15 +50,16 @@ def through(proxy, url):
 class Place:
     """A database that is made anew for each fault."""
 
-    def __init__(self, admin, url, dsn):
-        self.admin, self.url, self.dsn = admin, url, dsn
+    def __init__(self, admin, turn, url, dsn):
+        self.admin, self.turn, self.url, self.dsn = admin, turn, url, dsn
         self.name = make_url(url).database
 
     @asynccontextmanager
     async def fresh(self):
         """Empty it, and yield the oracle's connection to it."""
-        await self.admin.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
-        await self.admin.execute(f'CREATE DATABASE "{self.name}"')
+        async with self.turn:
+            await self.admin.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+            await self.admin.execute(f'CREATE DATABASE "{self.name}"')
         oracle = await asyncpg.connect(self.dsn)
         try:
             yield oracle
@@ -65,10 +68,18 @@ class Place:
 
 
 @pytest.fixture
-async def place(server_url, dsn_of, database_url):
+async def places(server_url, dsn_of, new_database):
+    """Databases to break, side by side: a fault takes its time by waiting."""
     admin = await asyncpg.connect(dsn_of(make_url(server_url).database))
-    yield Place(admin, database_url, dsn_of(make_url(database_url).database))
+    urls = [await new_database() for _ in range(WIDTH)]
+    turn = asyncio.Lock()
+    yield [Place(admin, turn, url, dsn_of(make_url(url).database)) for url in urls]
     await admin.close()
+
+
+@pytest.fixture
+def place(places):
+    return places[0]
 
 
 async def state(oracle):
@@ -77,9 +88,11 @@ async def state(oracle):
     return (found[0] if found else None), await shown(oracle)
 
 
-async def upgraded(url, directory, revision="head"):
+async def upgraded(url, directory, revision="head", **settings):
     async with disposing(pool_free(url)) as engine:
-        return await schemakit.upgrade(engine, revision, migrations=directory, settings=SETTINGS)
+        return await schemakit.upgrade(
+            engine, revision, migrations=directory, settings=replace(SETTINGS, **settings)
+        )
 
 
 async def reference(place, directory):
@@ -147,34 +160,55 @@ async def withstood(place, directory, fault, expected):
         return took
 
 
-#: What strikes, and whether it strikes all connections: then nobody can tell what was kept.
-STRIKES = [("reset", False), ("reset", True), ("close", False)]
-STRIKES += [("half-open", False), ("half-open", True)]
-#: Faults in the default suite; and which of all of them with SCHEMAKIT_TEST_LONG=1.
-SAMPLE = 4
-STRIDE = {strike: 3 for strike in STRIKES} | {("reset", False): 1, ("half-open", True): 16}
+#: What strikes, and whether all connections (then nobody can tell what was kept): how many of the
+#: messages, and with SCHEMAKIT_TEST_LONG=1 every how manyeth.
+STRIKES = {
+    ("reset", False): (10, 1),
+    ("reset", True): (4, 3),
+    ("close", False): (4, 3),
+    ("half-open", False): (5, 3),
+    ("half-open", True): (2, 16),
+}
+
+
+def chosen(count, each):
+    """The faults to try, in an order that the seed decides."""
+    dice = random.Random(f"{SEED} {each}")  # noqa: S311 - a seed is the point
+    faults = []
+    for (kind, everywhere), (sample, stride) in STRIKES.items():
+        every = [
+            Fault(kind, way, number, everywhere=everywhere)
+            for way in count
+            for number in range(1, count[way] + 1)
+        ]
+        faults += every[::stride] if LONG else dice.sample(every, sample)
+    dice.shuffle(faults)
+    return faults
 
 
 @pytest.mark.parametrize("each", [True, False], ids=["each", "one"])
-@pytest.mark.parametrize(
-    ("kind", "everywhere"), STRIKES, ids=[f"{k}{'-everywhere' * e}" for k, e in STRIKES]
-)
-async def test_at_any_message(kind, everywhere, each, place, directory):
+async def test_at_any_message(each, places, directory):
     written(directory, each=each)
-    expected = await reference(place, directory)
-    count = await messages(place, directory)
-    cases = [(way, number) for way in count for number in range(1, count[way] + 1)]
-    chosen = random.Random(f"{SEED} {kind} {everywhere} {each}")  # noqa: S311 - a seed is the point
-    chosen.shuffle(cases)
-    slowest = 0.0
-    for way, number in cases[:: STRIDE[kind, everywhere]] if LONG else cases[:SAMPLE]:
-        fault = Fault(kind, way, number, everywhere=everywhere)
-        try:
-            slowest = max(slowest, await withstood(place, directory, fault, expected))
-        except BaseException as error:
-            error.add_note(f"{fault}, of {count[way]}; SCHEMAKIT_TEST_SEED={SEED}")
-            raise
-    print(f"\n{kind}: the slowest took {slowest:.2f} s")  # noqa: T201 - measured, not asserted
+    expected = await reference(places[0], directory)
+    count = await messages(places[0], directory)
+    assert await messages(places[0], directory) == count
+    faults, took = chosen(count, each), {}
+
+    async def work(place):
+        while faults:
+            fault = faults.pop()
+            try:
+                took[str(fault)] = await withstood(place, directory, fault, expected)
+            except BaseException as error:
+                error.add_note(f"{fault}, of {count}; SCHEMAKIT_TEST_SEED={SEED}")
+                raise
+
+    async with asyncio.TaskGroup() as group:
+        for place in places:
+            group.create_task(work(place))
+    for kind in ("reset", "close", "half-open"):
+        seconds, worst = max((took[each], each) for each in took if each.startswith(kind))
+        print(f"\n{worst} took {seconds:.2f} s")  # noqa: T201 - measured, not asserted
 
 
 @pytest.mark.parametrize("each", [True, False], ids=["each", "one"])

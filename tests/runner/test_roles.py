@@ -158,4 +158,3 @@ async def test_a_standby_is_named_and_will_do_at_head(tmp_path, directory):
         directory.revision("r2").settle()
         with pytest.raises(ReadOnlyDatabase, match=r"standby .*\n.*primary"):
             await schemakit.upgrade(engine, migrations=directory)
-

@@ -25,7 +25,7 @@ with context.begin_transaction():
 """
 SEE = "op.execute(\"INSERT INTO seen SELECT '{0}', current_setting('{1}')\")"
 MAKE_SEEN = 'op.execute("CREATE TABLE seen (revision text, value text)")\n'
-ALTER = 'op.execute("ALTER TABLE busy ADD COLUMN note text DEFAULT \'hunter2\'")'
+ALTER = "op.execute(\"ALTER TABLE busy ADD COLUMN note text DEFAULT 'hunter2'\")"
 CONCURRENTLY = """
 with op.get_context().autocommit_block():
     op.create_index("i1", "busy", ["id"], postgresql_concurrently=True)
@@ -132,7 +132,9 @@ async def test_time_outs_do_not_cut_an_index_build_in_two(url_of, oracle, direct
         assert not upgrade.done()
         await busy.rollback()
         await upgrade
-    assert await oracle.fetchval("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i1'::regclass")
+    assert await oracle.fetchval(
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = 'i1'::regclass"
+    )
 
 
 async def test_a_statement_timeout_that_is_asked_for_holds(engine, directory):

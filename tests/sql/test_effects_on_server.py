@@ -1,5 +1,7 @@
 """What the text tells, against what the server does: each statement is run and pg_locks read."""
 
+from uuid import uuid4
+
 import asyncpg
 import pytest
 from sqlalchemy import make_url
@@ -290,7 +292,7 @@ NOT_IN_A_TRANSACTION = "25001"
 @pytest.fixture(scope="module")
 def fixture_dsn(background, server_url, dsn_of):
     """A database with one of everything; nothing is ever committed in it."""
-    name = "effects_oracle"
+    name = f"effects_{uuid4().hex[:12]}"  # workers may share a server
     admin = dsn_of(make_url(server_url).database)
 
     async def on(dsn, *statements):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 #: The oldest and newest major release that the test suite runs on.
 SUPPORTED = (14, 18)
@@ -150,3 +151,54 @@ class ColumnSequence:
     column: str
     number: int
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryTable:
+    """What there is of ``schemakit.history``.
+
+    Attributes:
+        schema: whether its schema is there.
+        table: whether it is.
+    """
+
+    schema: bool
+    table: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What ran once on a database, as the durable history tells it.
+
+    Attributes:
+        version_table: of which version table, as SQL.
+        revision: its id.
+        direction: ``upgrade``, ``downgrade`` or ``stamp``.
+        user: who connected.
+        role: as whom it ran.
+        host: on which machine the application ran.
+        application_name: what that called itself.
+        finished: when, by the server's clock.
+        seconds: how long it took.
+        checksum: SHA-256 of its file.
+        schemakit: the version that ran it.
+    """
+
+    version_table: str
+    revision: str
+    direction: str
+    user: str
+    role: str
+    host: str
+    application_name: str
+    finished: datetime
+    seconds: float
+    checksum: str
+    schemakit: str
+
+    def __str__(self) -> str:
+        """``2026-11-23 04:56:58  upgrade   0001_users  by app on host (0.012 s)``."""
+        who = self.user if self.user == self.role else f"{self.user} as {self.role}"
+        when = f"{self.finished:%Y-%m-%d %H:%M:%S}"
+        what = f"{self.direction:<9} {self.revision}"
+        return f"{when}  {what}  by {who} on {self.host} ({self.seconds:.3f} s)"

@@ -295,3 +295,22 @@ SELECT pg_catalog.pg_terminate_backend(l.pid, CAST(:milliseconds AS bigint))
    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
    AND l.classid = ((CAST(:key AS bigint) >> 32) & 4294967295)::oid
    AND l.objid = (CAST(:key AS bigint) & 4294967295)::oid
+
+-- name: history_table
+-- Whether the durable history is there, and the schema for it.
+SELECT to_regnamespace('schemakit') IS NOT NULL AS schema,
+       to_regclass('schemakit.history') IS NOT NULL AS table
+
+-- name: history
+-- The durable history, newest first.
+SELECT version_table, revision, direction, "user", role, host, application_name, finished,
+       seconds, checksum, schemakit
+  FROM schemakit.history
+ ORDER BY id DESC
+
+-- name: checksums
+-- The file that each revision was last applied from, of those of a version table.
+SELECT DISTINCT ON (revision) revision, direction, checksum
+  FROM schemakit.history
+ WHERE version_table = CAST(:version_table AS text)
+ ORDER BY revision, id DESC

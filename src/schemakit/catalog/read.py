@@ -13,6 +13,8 @@ from schemakit.sql import Name, without_literals
 
 from .model import (
     ColumnSequence,
+    Entry,
+    HistoryTable,
     IndexName,
     LeaseHolder,
     LeaseTable,
@@ -193,3 +195,23 @@ def end_session(connection: Connection, pid: int, key: int, seconds: float) -> b
     """
     rows = _rows(connection, "end_session", pid=pid, key=key, milliseconds=int(seconds * 1000))
     return bool(rows)
+
+
+def history_table(connection: Connection) -> HistoryTable:
+    """Return what there is of the durable history."""
+    return HistoryTable(*_rows(connection, "history_table")[0])
+
+
+def history(connection: Connection) -> tuple[Entry, ...]:
+    """Return the durable history, newest first; nothing where none is kept."""
+    if not history_table(connection).table:
+        return ()
+    return tuple(Entry(*row) for row in _rows(connection, "history"))
+
+
+def checksums(connection: Connection, version_table: Name) -> dict[str, str]:
+    """Return the checksum of the file from which each revision was last applied."""
+    if not history_table(connection).table:
+        return {}
+    rows = _rows(connection, "checksums", version_table=str(version_table))
+    return {row.revision: row.checksum for row in rows if row.direction == "upgrade"}

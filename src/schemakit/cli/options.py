@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -64,12 +65,65 @@ SPEECH = (
     click.Option(["--verbose"], is_flag=True, help="Write the log to stderr, and no progress."),
 )
 
-lock_wait = click.option(
-    "--lock-wait",
-    type=click.FloatRange(min=0),
-    metavar="SECONDS",
-    help="How long to wait while another process migrates the database.  [default: 300]",
+_SECONDS = click.FloatRange(min=0)
+_RUNNING = (
+    click.option(
+        "--lock-wait",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="How long to wait while another process migrates the database.  [default: 300]",
+    ),
+    click.option(
+        "--lock",
+        type=click.Choice(["auto", "session", "transaction", "lease"]),
+        help="How the migration lock is held; auto sees most poolers.  [default: auto]",
+    ),
+    click.option(
+        "--lock-timeout",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="How long a statement may wait for the lock of a table; 0 for ever.  [default: 3]",
+    ),
+    click.option(
+        "--statement-timeout",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="How long a statement may run; 0 as long as it takes.  [default: 0]",
+    ),
+    click.option(
+        "--retry-for",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="How long a revision that met a lock is tried again; 0 tries once.  [default: 120]",
+    ),
+    click.option("--role", metavar="NAME", help="The role to migrate as (SET ROLE)."),
+    click.option(
+        "--record",
+        is_flag=True,
+        default=None,
+        help="Keep a history in schemakit.history; `history --recorded` shows it.",
+    ),
 )
+#: What `taken_call` makes settings of.
+_BEHAVIOUR = (
+    "lock_wait",
+    "lock",
+    "lock_timeout",
+    "statement_timeout",
+    "retry_for",
+    "role",
+    "record",
+    "on_ahead",
+)
+
+
+def running(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb the options of a run that changes the database."""
+    for option in reversed(_RUNNING):
+        function = option(function)
+    return function
+
+
 on_ahead = click.option(
     "--on-ahead",
     type=click.Choice(["warn", "error", "ignore"]),
@@ -114,7 +168,7 @@ def taken_call(given: dict[str, Any], output: Output) -> Call:
         embedded=embedded,
         data=given.pop("data", None),
     )
-    behaviour = {name: given.pop(name) for name in ("lock_wait", "on_ahead") if name in given}
+    behaviour = {name: given.pop(name) for name in _BEHAVIOUR if name in given}
     return Call(
         where=where,
         named=named or embedded,

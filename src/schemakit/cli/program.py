@@ -44,8 +44,8 @@ Exit codes:
 \b
 The database is named by --database-url or DATABASE_URL; --embedded starts one.
 Its password may stand in the URL, in --password-file, PGPASSWORD or PGPASSFILE.
-SCHEMAKIT_LOCK_WAIT and SCHEMAKIT_ON_AHEAD are the defaults of --lock-wait and
---on-ahead; SCHEMAKIT_DEBUG=1 shows the traceback of a failure.
+SCHEMAKIT_LOCK_TIMEOUT=10 does as --lock-timeout 10, and so with each option of upgrade that
+says how to run; SCHEMAKIT_DEBUG=1 shows the traceback of a failure.
 
 \b
 Completion of verbs and options with TAB, in ~/.bashrc (or ~/.zshrc with zsh_source):

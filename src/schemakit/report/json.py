@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
+    from schemakit.catalog.model import Entry
     from schemakit.errors import SchemakitError
     from schemakit.runner.findings import Drift, Status
     from schemakit.runner.plans import Plan, PlannedRevision
@@ -42,9 +43,21 @@ def status(value: Status) -> Object:
 
     ``database``, ``server``, ``at_head``, ``current``, ``heads``, ``pending`` (see `revision`, in
     the order in which they would run), ``unknown`` (revisions in the database that this code does
-    not know), ``invalid_indexes`` (objects of ``schema``, ``name``, ``table``).
+    not know), ``changed`` (applied revisions whose file has changed since, where a history is
+    kept), ``invalid_indexes`` (objects of ``schema``, ``name``, ``table``).
     """
     return _object(value) | {"at_head": value.at_head}
+
+
+def recorded(entries: Sequence[Entry]) -> Object:
+    """Return ``recorded``: what the durable history holds, newest first.
+
+    Objects of ``version_table``, ``revision``, ``direction``, ``user``, ``role``, ``host``,
+    ``application_name``, ``finished`` (ISO 8601), ``seconds``, ``checksum``, ``schemakit``.
+    """
+    return {
+        "recorded": [_object(entry) | {"finished": entry.finished.isoformat()} for entry in entries]
+    }
 
 
 def revision(value: Revision) -> Object:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from schemakit.catalog.model import Entry
     from schemakit.runner.revisions import Revision
 
 #: Follows the revision that the database stands at.
@@ -43,3 +44,8 @@ def history(shown: Sequence[Revision], current: Sequence[str] | None) -> str:
     ]
     empty = [f"<base>{CURRENT}"] if current is not None and not current else []
     return "\n".join([*unknown, revisions(shown, current), *empty])
+
+
+def recorded(entries: Sequence[Entry]) -> str:
+    """Return a line per entry of the durable history."""
+    return "\n".join(map(str, entries)) or "nothing is recorded (see Settings.record)"

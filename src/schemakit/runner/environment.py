@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ._alembic.journal import Journal
     from .directory import Directory
+    from .ledger import Ledger
     from .limits import Limits
     from .reporter import Reporter
     from .session_state import SessionState
@@ -53,6 +54,7 @@ class Observation:
         self.sends = 0
         self.blockers: tuple[LockHolder, ...] = ()
         self.silent = False
+        self.ledger: Ledger | None = None
         self.yields = False  # whether a revision that waits may be cancelled, to come back later
         self.yielded = False
         self._state = state
@@ -100,6 +102,12 @@ class Observation:
             and self.limits.bounded
             and wire.in_transaction(adapted)
         )
+
+    def applied(self, connection: Connection, table: Name, revision: str, path: str) -> None:
+        """*revision* has run from the file *path*, and *table* says so."""
+        if self.ledger is not None and self.journal is not None:
+            command, seconds = self.journal.command, self.journal.running_for
+            self._set(connection, self.ledger.row(table, revision, command, seconds, path))
 
     def transaction(self, connection: Connection) -> None:
         """A transaction begins, which may need limits of its own."""

@@ -23,6 +23,7 @@ class Status:
         heads: the heads of the migrations directory.
         pending: the revisions that ``upgrade`` to heads would apply, in that order.
         unknown: revisions in the database that this code does not know.
+        changed: applied revisions whose file has changed since, where a history is kept.
         invalid_indexes: what a broken CREATE INDEX CONCURRENTLY left behind.
     """
 
@@ -32,6 +33,7 @@ class Status:
     heads: tuple[str, ...]
     pending: tuple[Revision, ...]
     unknown: tuple[str, ...] = ()
+    changed: tuple[Revision, ...] = ()
     invalid_indexes: tuple[IndexName, ...] = ()
 
     @property
@@ -48,6 +50,7 @@ class Status:
         ]
         lines += [f"pending   {revision}" for revision in self.pending]
         lines += [f"unknown   {revision}" for revision in self.unknown]
+        lines += [f"changed   {revision} (applied from another file)" for revision in self.changed]
         lines += [f"invalid   index {index}" for index in self.invalid_indexes]
         lines.append(f"status    {self._verdict()}")
         return "\n".join(lines)

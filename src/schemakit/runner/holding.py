@@ -165,7 +165,7 @@ class HoldingApart(Holding):
             with suppress(asyncio.CancelledError):
                 await self._keeper
         if self.lost or (self._interrupted and not self._sign.lasts):
-            await self._session.given_up()
+            await _cut(self._session)
         elif self._keeper is not None or self._interrupted:
             await super().release()
         with suppress(Exception), anyio.move_on_after(self._patience, shield=True):
@@ -190,7 +190,7 @@ class HoldingApart(Holding):
                     self._notices = True
                 await migrating.run_sync(run_simple, "ROLLBACK")
         except TimeoutError as error:
-            await self._migrating.given_up()
+            await _cut(self._migrating)
             detail = "Lock and migrations need two backends of the pooler, and waited for them."
             remedy = "raise its default_pool_size, or connect to the server itself."
             raise LockRefused(detail, remedy=remedy) from error
@@ -232,11 +232,18 @@ class HoldingApart(Holding):
     async def _revived(self) -> None:
         connection = self._session.connection
         if not connection.invalidated and wire.is_closed(wire.adapted(self._session.sync)):
-            await self._session.given_up()
+            await _cut(self._session)
         await connection.rollback()  # else it does not connect again
         if connection.invalidated:
             await connection.run_sync(lambda sync: sync.connection)  # connects
         await self._session.resting()
+
+
+async def _cut(session: Session) -> None:
+    """Give the connection up at once: to close it politely would be to wait for its answer."""
+    if session.alive:
+        wire.terminate(wire.adapted(session.sync))
+    await session.given_up()
 
 
 async def holding(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -19,6 +19,7 @@ from . import decide, failure
 from .directory import Directory
 from .environment import Observation, run
 from .findings import Drift, Status
+from .ledger import checksum
 from .limits import Limits
 from .locate import Source
 from .reporter import Reporter
@@ -31,6 +32,7 @@ from .watchdog import watching
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
+    from schemakit.catalog.model import Entry
     from schemakit.sql import Name
 
 _FIRST_PAUSE = 0.2
@@ -113,15 +115,46 @@ async def status(target: Target, *, migrations: Source = None) -> Status:
         server = await view.session.ask(read.server)
         scripts = await view.directory.load()
         unknown = tuple(version for version in view.versions if not scripts.knows(version))
+        waiting = () if unknown else await view.pending()
+        recorded = await view.session.ask(read.checksums, view.table)
         return Status(
             database=server.database,
             server=server.version,
             current=view.versions,
             heads=scripts.heads,
-            pending=() if unknown else await view.pending(),
+            pending=waiting,
             unknown=unknown,
+            changed=await anyio.to_thread.run_sync(_changed, scripts.history(), waiting, recorded),
             invalid_indexes=await view.session.ask(read.invalid_indexes),
         )
+
+
+def _changed(
+    known: Sequence[Revision], waiting: Sequence[Revision], recorded: Mapping[str, str]
+) -> tuple[Revision, ...]:
+    """Return those of the *known* revisions that were applied from another file than is there."""
+    ids = {revision.id for revision in waiting}
+    return tuple(
+        revision
+        for revision in reversed(known)
+        if revision.id not in ids
+        and recorded.get(revision.id, "") not in ("", checksum(revision.path))
+    )
+
+
+async def recorded(target: Target) -> tuple[Entry, ...]:
+    """Return the durable history that runs with ``Settings(record=True)`` keep, newest first.
+
+    Args:
+        target: as for `upgrade`.
+
+    Raises:
+        AccessDenied: the role may not read ``schemakit.history``.
+    """
+    settings = Settings.from_environment()
+    async with opened(target, settings.server_timeout) as session:
+        session.role = settings.role
+        return await session.ask(read.history)
 
 
 async def wait_until_current(

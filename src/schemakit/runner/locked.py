@@ -21,6 +21,7 @@ from . import decide, failure, wire
 from .driver import drive
 from .environment import EnvironmentRun, Observation, run
 from .heal import resumed
+from .ledger import Ledger
 from .limits import Limits
 from .locks import lock_key
 from .results import Command, Event, heads_text
@@ -156,6 +157,7 @@ class Locked:
             lock_check=self.lock_check,
             done=len(self._applied),
         )
+        watch.ledger = Ledger() if self.settings.record else None
         watch.yields = yields and not self.session.external
         return watch
 
@@ -163,6 +165,8 @@ class Locked:
         if watch.limits is not None and not watch.limits.each:
             await assumed(self.session, self.settings.role, watch.limits.opening())
             self.session.assumed = True
+        if watch.ledger is not None:
+            await self._drive(watch.ledger.opened())
         self._pid = 0 if self.session.pooled else wire.backend_pid(wire.adapted(self.session.sync))
         try:
             async with watching(self.session, self.settings, watch, self.command, self.reporter):

@@ -164,15 +164,22 @@ async def heads(call: Call) -> ExitCode:
 
 
 @verb
-async def history(call: Call) -> ExitCode:
+@click.option("--recorded", is_flag=True, help="What ran on the database, when and by whom.")
+async def history(call: Call, recorded: bool) -> ExitCode:  # noqa: FBT001 - click calls it by name
     """Print every revision, the newest first.
 
-    Needs no database; one that is named is marked where it stands.
+    Needs no database; one that is named is marked where it stands. With --recorded it prints what
+    ran on the database instead: what `upgrade --record` has kept in schemakit.history.
 
     \b
     Example:
       schemakit history --migrations migrations
     """  # noqa: D301 - as above
+    if recorded:
+        async with call.engine() as engine:
+            entries = await schemakit.recorded(engine)
+        call.output.show(text.recorded(entries), json.recorded(entries))
+        return ExitCode.DONE
     found = await schemakit.history(migrations=call.migrations)
     here = await _standing(call)
     call.output.show(text.history(found, here), json.history(found, here))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @verb
 @click.argument("revision", default="head")
-@options.lock_wait
+@options.running
 @options.on_ahead
 async def upgrade(call: Call, revision: str) -> ExitCode:
     """Bring the database to REVISION, by default to the newest one.
@@ -55,7 +55,7 @@ def _step_back(context: click.Context, _: click.Parameter, revision: str) -> str
 
 @verb
 @click.argument("revision", callback=_step_back)
-@options.lock_wait
+@options.running
 async def downgrade(call: Call, revision: str) -> ExitCode:
     """Take the database back to REVISION. What the revisions drop is lost.
 
@@ -81,7 +81,7 @@ async def downgrade(call: Call, revision: str) -> ExitCode:
 @verb
 @click.argument("revisions", nargs=-1, required=True, metavar="REVISION...")
 @click.option("--purge", is_flag=True, help="Empty the version table first, whatever it holds.")
-@options.lock_wait
+@options.running
 async def stamp(call: Call, revisions: tuple[str, ...], purge: bool) -> ExitCode:  # noqa: FBT001 - click calls it by name
     """Write down that the database is at REVISION, and run nothing.
 

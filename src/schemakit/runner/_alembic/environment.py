@@ -93,6 +93,7 @@ class ScopedEnvironment(EnvironmentContext):
             options["target_metadata"] = self.errand.metadata
         elif self.errand.options.target_metadata is not None:
             options.setdefault("target_metadata", self.errand.options.target_metadata)
+        options["include_name"] = _not_our_own(options.get("include_name"))
         super().configure(connection, *args, **options)
         context = self.get_context()
         context.__class__ = CarefulMigrationContext
@@ -208,8 +209,28 @@ class ScopedEnvironment(EnvironmentContext):
         finally:
             state["_schemakit_in_revision"] = False
 
-    def _stamped(self, *, heads: set[str], **_: Any) -> None:
+    def _stamped(self, *, ctx: MigrationContext, step: Any, heads: set[str], **_: Any) -> None:
+        observe, connection = self.errand.observe, ctx.connection
+        if connection is not None and not ctx.as_sql and observe.ledger is not None:
+            table, path = _version_table(ctx), ""
+            if step.is_stamp:
+                found = step.up_revision_ids if step.is_upgrade else step.down_revision_ids
+            else:
+                found, path = step.up_revision_ids, step.up_revision.path
+            for revision in found or ("base",):
+                observe.applied(connection, table, revision, path)
         self.errand.journal.end(heads)
+
+
+def _not_our_own(include: Callable[..., bool] | None) -> Callable[..., bool]:
+    """Return *include*, Alembic's ``include_name``, that leaves out what schemakit keeps."""
+
+    def included(name: str | None, kind: str, parents: Any) -> bool:
+        if kind == "schema" and name == "schemakit":
+            return False
+        return include is None or include(name, kind, parents)
+
+    return included
 
 
 def _version_table(context: MigrationContext) -> Name:

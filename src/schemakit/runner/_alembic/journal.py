@@ -86,6 +86,11 @@ class Journal:
         """Whether the revision that is running has committed some of its statements by itself."""
         return self.revision is not None and self.revision.id in self.parts
 
+    @property
+    def running_for(self) -> float:
+        """Seconds since the revision that is running began; 0 if none is."""
+        return monotonic() - self._began if self.revision is not None else 0.0
+
     def plan(self, revisions: int) -> None:
         """*revisions* more are about to run."""
         self.planned += revisions
