@@ -139,7 +139,7 @@ class PoolerRefused(ConfigurationError):
 
     remedy = (
         'create_async_engine(…, poolclass=NullPool, connect_args={"statement_cache_size": 0, '
-        '"prepared_statement_cache_size": 0}), or a pgbouncer >= 1.21 with '
+        '"prepared_statement_cache_size": 0}) on asyncpg >= 0.31, or a pgbouncer >= 1.21 with '
         "max_prepared_statements set."
     )
 

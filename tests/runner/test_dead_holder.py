@@ -62,17 +62,19 @@ WAYS = [
     ("direct", "lease"),
     ("pooled", "transaction"),
     ("pooled", "lease"),
+    ("a session each", "session"),
 ]
 
 
 @pytest.fixture
 def url(database_url, request):
-    """Lead to the database, directly or through the pooler."""
+    """Lead to the database, directly or through a pooler."""
+    poolers = {"pooled": "transaction_pooler", "a session each": "session_pooler"}
 
     def lead(road):
         if road == "direct":
             return database_url
-        return request.getfixturevalue("transaction_pooler").url(database_url)
+        return request.getfixturevalue(poolers[road]).url(database_url)
 
     return lead
 

@@ -159,3 +159,223 @@ async def test_an_index_of_that_name_that_is_another_one_is_an_error(
     directory.revision("i1", building(sql)).settle()
     with pytest.raises(RevisionFailed, match='relation "i" already exists'):
         await schemakit.upgrade(engine, migrations=directory)
+
+
+# -- the other statements that run outside a transaction -------------------------------------------
+
+
+async def notices(engine, directory, statement):
+    """Run the one revision that *statement* is, and return what was told on the way."""
+    events = []
+    directory.revision("x1", building(statement)).settle()
+    await schemakit.upgrade(engine, migrations=directory, on_event=events.append)
+    return [str(event) for event in events if event.kind == "notice"]
+
+
+async def test_an_index_that_is_gone_already_is_not_dropped_again(engine, oracle, directory):
+    await oracle.execute("CREATE TABLE t (id int)")
+    said = await notices(engine, directory, "DROP INDEX CONCURRENTLY i")
+    assert said == ['index "i" is gone already, as the revision leaves it']
+
+
+async def test_an_index_that_is_there_is_dropped(engine, oracle, directory):
+    await oracle.execute("CREATE TABLE t (id int); CREATE INDEX i ON t (id)")
+    assert await notices(engine, directory, "DROP INDEX CONCURRENTLY i") == []
+    assert await oracle.fetchval(OID, "i") is None
+
+
+async def test_an_index_whose_drop_was_broken_off_is_dropped(engine, oracle, connect, directory):
+    await oracle.execute("CREATE TABLE t (id int); CREATE INDEX i ON t (id)")
+    reader, dropper = await connect(), await connect()
+    transaction = reader.transaction()
+    await transaction.start()
+    await reader.execute("SELECT FROM t")
+    drop = asyncio.ensure_future(dropper.execute("DROP INDEX CONCURRENTLY i"))
+
+    async def invalid():
+        return await oracle.fetchval(INVALID) == ["i"]
+
+    await until(invalid)
+    await oracle.execute("SELECT pg_terminate_backend($1, 5000)", dropper.get_server_pid())
+    with pytest.raises(asyncpg.PostgresError):
+        await drop
+    await transaction.rollback()
+    assert await notices(engine, directory, "DROP INDEX CONCURRENTLY i") == []
+    assert await oracle.fetchval(OID, "i") is None
+
+
+LABELS = "SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM pg_enum"
+MOOD = "CREATE TYPE mood AS ENUM ('sad', 'fine', 'happy')"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TYPE mood ADD VALUE 'fine' AFTER 'sad'",
+        "ALTER TYPE public.mood ADD VALUE 'fine' BEFORE 'happy'",
+        "alter type mood add value 'happy'",
+    ],
+)
+async def test_a_value_that_stands_where_the_revision_puts_it_is_kept(
+    statement, engine, oracle, directory
+):
+    await oracle.execute(MOOD)
+    said = await notices(engine, directory, statement)
+    assert len(said) == 1
+    assert said[0].endswith("already, where the revision puts it: keeping it")
+    assert await oracle.fetchval(LABELS) == ["sad", "fine", "happy"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TYPE mood ADD VALUE 'fine'",
+        "ALTER TYPE mood ADD VALUE 'fine' AFTER 'happy'",
+        "ALTER TYPE mood ADD VALUE 'happy' BEFORE 'sad'",
+    ],
+)
+async def test_a_value_that_stands_elsewhere_is_an_error(statement, engine, oracle, directory):
+    await oracle.execute(MOOD)
+    with pytest.raises(RevisionFailed, match="already exists"):
+        await notices(engine, directory, statement)
+
+
+async def test_in_a_transaction_a_value_that_is_there_is_an_error(engine, oracle, directory):
+    await oracle.execute(MOOD)
+    directory.revision("r1", "op.execute(\"ALTER TYPE mood ADD VALUE 'happy'\")").settle()
+    with pytest.raises(RevisionFailed, match="already exists"):
+        await schemakit.upgrade(engine, migrations=directory)
+
+
+PARTITIONED = """
+CREATE TABLE p (id int NOT NULL, x text) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9);
+"""
+DETACH = "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY"
+PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'p'::regclass"
+
+
+async def test_a_partition_is_detached(engine, oracle, directory):
+    await oracle.execute(PARTITIONED)
+    assert await notices(engine, directory, DETACH) == []
+    assert await oracle.fetchval(PARTITIONS) == 0
+
+
+async def test_a_detach_that_was_broken_off_is_finished(engine, oracle, connect, directory):
+    await oracle.execute(PARTITIONED)
+    reader, detacher = await connect(), await connect()
+    transaction = reader.transaction()
+    await transaction.start()
+    await reader.execute("SELECT FROM p")
+    detach = asyncio.ensure_future(detacher.execute(DETACH))
+
+    async def pending():
+        return await oracle.fetchval("SELECT inhdetachpending FROM pg_inherits")
+
+    await until(pending)
+    await oracle.execute("SELECT pg_terminate_backend($1, 5000)", detacher.get_server_pid())
+    with pytest.raises(asyncpg.PostgresError):
+        await detach
+    await transaction.rollback()
+    said = await notices(engine, directory, DETACH)
+    assert said == ['"p1" was being detached by an earlier run: finishing that']
+    assert await oracle.fetchval(PARTITIONS) == 0
+
+
+async def test_a_partition_that_is_detached_already_is_kept_so(engine, oracle, directory):
+    await oracle.execute(PARTITIONED)
+    await oracle.execute(DETACH)
+    said = await notices(engine, directory, DETACH)
+    assert said == ['"p1" is detached already, as the revision leaves it: keeping it']
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "CREATE TABLE p1 (id int)",
+        "CREATE TABLE p1 (id int, x int)",
+        "CREATE VIEW p1 AS SELECT 1 AS id, 'x'::text AS x",
+        "CREATE TABLE q (id int NOT NULL, x text) PARTITION BY LIST (x);"
+        "CREATE TABLE p1 PARTITION OF q DEFAULT",
+    ],
+)
+async def test_a_table_that_never_was_a_partition_is_an_error(table, engine, oracle, directory):
+    await oracle.execute(
+        f"CREATE TABLE p (id int NOT NULL, x text) PARTITION BY RANGE (id); {table}"
+    )
+    with pytest.raises(RevisionFailed):
+        await notices(engine, directory, DETACH)
+
+
+async def leave_reindexed(oracle, connect, statement):
+    """Break a REINDEX CONCURRENTLY off, where it waits for a transaction before its index."""
+    blocker, builder = await connect(), await connect()
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("INSERT INTO t VALUES (1)")
+    build = asyncio.ensure_future(builder.execute(statement))
+
+    async def half_way():
+        return await oracle.fetchval("SELECT count(*) FROM pg_class WHERE relname ~ '_ccnew'")
+
+    await until(half_way)
+    await oracle.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_progress_create_index"
+    )
+    with pytest.raises(asyncpg.PostgresError):
+        await build
+    await transaction.rollback()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "REINDEX INDEX CONCURRENTLY i",
+        "REINDEX TABLE CONCURRENTLY t",
+        "REINDEX (VERBOSE, CONCURRENTLY) TABLE public.t",
+        "REINDEX SCHEMA CONCURRENTLY public",
+    ],
+)
+async def test_what_a_broken_reindex_left_is_dropped(statement, engine, oracle, connect, directory):
+    await oracle.execute("CREATE TABLE t (id int); CREATE INDEX i ON t (id)")
+    await leave_reindexed(oracle, connect, statement)
+    assert await oracle.fetchval(INVALID) == ["i_ccnew"]
+    said = await notices(engine, directory, statement)
+    assert said == ["index public.i_ccnew on t was left INVALID by an earlier REINDEX: dropping it"]
+    assert await oracle.fetchval(INVALID) is None
+    assert await oracle.fetchval("SELECT count(*) FROM pg_class WHERE relname ~ '_ccnew'") == 0
+
+
+async def test_a_long_name_is_cut_before_the_suffix(engine, oracle, connect, directory):
+    name = "i" * 63
+    await oracle.execute(f"CREATE TABLE t (id int); CREATE INDEX {name} ON t (id)")
+    await leave_reindexed(oracle, connect, f"REINDEX INDEX CONCURRENTLY {name}")
+    assert len(await notices(engine, directory, f"REINDEX INDEX CONCURRENTLY {name}")) == 1
+    assert await oracle.fetchval(INVALID) is None
+
+
+async def test_what_was_left_of_another_index_is_let_be(engine, oracle, connect, directory):
+    await oracle.execute("CREATE TABLE t (id int); CREATE INDEX i ON t (id)")
+    await leave_reindexed(oracle, connect, "REINDEX INDEX CONCURRENTLY i")
+    await oracle.execute("CREATE INDEX j ON t (id)")
+    assert await notices(engine, directory, "REINDEX INDEX CONCURRENTLY j") == []
+    assert await oracle.fetchval(INVALID) == ["i_ccnew"]
+
+
+async def test_a_revision_that_was_broken_off_between_two_statements_goes_on(
+    engine, oracle, directory
+):
+    await oracle.execute(f"CREATE TABLE t (id int); {MOOD}; CREATE INDEX i ON t (id);")
+    directory.revision(
+        "r1",
+        """
+        with op.get_context().autocommit_block():
+            op.create_index("i", "t", ["id"], postgresql_concurrently=True)
+            op.execute("ALTER TYPE mood ADD VALUE 'happy'")
+            op.execute("DROP INDEX CONCURRENTLY gone")
+            op.create_index("j", "t", ["id"], postgresql_concurrently=True)
+        """,
+    )
+    result = await schemakit.upgrade(engine, migrations=directory.settle())
+    assert result.heads_after == ("r1",)
+    assert await oracle.fetchval(VALID, "j") is True

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from schemakit.errors import EnvironmentFailed
-from schemakit.sql import Name
+from schemakit.errors import EnvironmentFailed, StatementRefused
+from schemakit.sql import Name, pooled, without_literals
 from schemakit.sql.resumable import Resumable, resumable
 
 from . import failure, wire
@@ -85,8 +85,14 @@ class Observation:
         return configured[0].table if len(configured) == 1 else None
 
     def statement(self, sql: str) -> None:
-        """*sql* is about to be sent."""
+        """*sql* is about to be sent.
+
+        Raises:
+            StatementRefused: a transaction pooler stands between, which cannot honour it.
+        """
         self.sends += 1
+        if self.limits is not None and self.limits.name:
+            _refuse_session_only(sql)
         if not self._busy and self.journal is not None:
             self.journal.sent(sql)
 
@@ -165,6 +171,13 @@ class Observation:
     def _set(self, connection: Connection, sql: str) -> None:
         if sql:
             run_simple(connection, sql)
+
+
+def _refuse_session_only(sql: str) -> None:
+    what = pooled.session_only(sql)
+    if what is not None:
+        detail = f"{what} needs a session, and a transaction pooler gives none: "
+        raise StatementRefused(detail + without_literals(sql), remedy=pooled.way_out(what))
 
 
 def _autocommits(connection: Connection) -> bool:
