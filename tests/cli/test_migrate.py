@@ -115,7 +115,7 @@ async def test_a_revision_that_fails_as_json(on_database, broken):
     assert (answer.code, answer.err) == (1, "")
     error = answer.json["error"]
     assert sorted(error) == [
-        "applied", "direction", "heads", "message", "partial", "path",
+        "applied", "blockers", "direction", "heads", "message", "partial", "path",
         "remedy", "revision", "statement", "type",
     ]  # fmt: skip
     assert error["type"] == "RevisionFailed"

@@ -73,6 +73,7 @@ APPLIED_JSON = {"revision": "a1", "direction": "upgrade", "duration": 0.5, "doc"
                 "pending": [NEW_JSON],
                 "unknown": [],
                 "invalid_indexes": [{"schema": "public", "name": "ix", "table": "t"}],
+                "changed": [],
             },
         ),
         (
@@ -128,6 +129,7 @@ APPLIED_JSON = {"revision": "a1", "direction": "upgrade", "duration": 0.5, "doc"
                     "applied": [APPLIED_JSON],
                     "heads": ["a1"],
                     "partial": False,
+                    "blockers": [],
                 }
             },
         ),

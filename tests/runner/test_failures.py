@@ -12,7 +12,7 @@ from tests.fix_postgres import disposing
 from tests.runner.watching import INVALID, TABLES, at_rest, blocked, until, versions
 
 import schemakit
-from schemakit.errors import EnvironmentFailed, NotCommitted, RevisionFailed
+from schemakit.errors import EnvironmentFailed, NotCommitted, RevisionFailed, RevisionInterrupted
 
 ONE_TRANSACTION = """
 from alembic import context
@@ -389,3 +389,144 @@ async def test_a_revision_whose_block_came_first_keeps_nothing(engine, directory
     with pytest.raises(RevisionFailed) as caught:
         await schemakit.upgrade(engine, migrations=directory)
     assert (caught.value.partial, caught.value.heads) == (False, ("r1",))
+
+
+# -- where in a statement --------------------------------------------------------------------------
+
+SCRIPT = """
+CREATE TABLE t (id int);
+INSERT INTO t VALUES (1);
+-- the next line is wrong
+INSERT INTO t (id, nope)
+VALUES (2, 'hunter2');
+"""
+
+
+async def test_the_statement_of_a_script_that_failed_is_shown_with_its_line(engine, directory):
+    error = await failed(engine, directory.revision("bad", f"op.execute({SCRIPT!r})"))
+    assert error.statement == "INSERT INTO t (id, nope) VALUES (?, ?)"
+    assert "statement in line 5: INSERT INTO t (id, nope)" in str(error)
+
+
+async def test_a_failure_inside_a_function_says_where(engine, directory):
+    body = "DO $$ BEGIN PERFORM 1;\nPERFORM 1 / 0; END $$"
+    error = await failed(engine, directory.revision("bad", f"op.execute({body!r})"))
+    assert "in: PL/pgSQL function inline_code_block line 2 at PERFORM" in str(error)
+
+
+async def test_a_context_that_holds_a_row_is_not_shown(engine, directory, monkeypatch):
+    monkeypatch.setenv("SECRET", "hunter2")
+    body = """
+    import io, os
+
+    async def copy(connection):
+        raw = (await connection.get_raw_connection()).driver_connection
+        await raw.execute("CREATE TABLE t (id int)")
+        await raw.copy_to_table("t", source=io.BytesIO(os.environ["SECRET"].encode()))
+
+    op.run_async(copy)
+    """
+    error = await failed(engine, directory.revision("bad", dedent(body)))
+    assert "hunter2" not in text_of(error)
+
+
+async def test_a_server_that_became_read_only_in_the_middle(engine, directory):
+    body = 'op.execute("SET TRANSACTION READ ONLY"); op.execute("CREATE TABLE t (id int)")'
+    error = await failed(engine, directory.revision("bad", body))
+    assert "Let the URL lead to the primary" in error.remedy
+
+
+# -- what an interrupted revision may have kept ----------------------------------------------------
+
+
+async def interrupted(engine, oracle, directory, **options):
+    killer = asyncio.ensure_future(kill(oracle))
+    error = await failed(engine, directory, RevisionInterrupted, **options)
+    await killer
+    return error
+
+
+async def test_an_interrupted_revision_says_how_to_go_on(engine, oracle, directory):
+    directory.tables(1).revision("r2", 'op.execute("SELECT pg_sleep(60)")')
+    error = await interrupted(engine, oracle, directory)
+    assert str(error).splitlines() == [
+        "The connection to the server was lost while a revision ran.",
+        f"upgrade of r2 ({error.path})",
+        "AdminShutdownError: terminating connection due to administrator command",
+        "statement: SELECT pg_sleep(?)",
+        "Kept of this run: r1. The database is at r1.",
+        f"Remedy: {error.remedy}",
+    ]
+    assert error.remedy.startswith("somebody ended the session (pg_terminate_backend), or the")
+
+
+async def test_what_ran_outside_a_transaction_may_be_done_and_may_not(engine, oracle, directory):
+    directory.tables(1).revision(
+        "r2",
+        """
+        with op.get_context().autocommit_block():
+            op.execute("SELECT pg_sleep(60)")
+        """,
+    )
+    error = await interrupted(engine, oracle, directory)
+    assert error.partial
+    assert "ran outside a transaction: it may be done, half done or not done." in str(error)
+    assert error.remedy.startswith("take that part back by hand, or write it so that it can run")
+
+
+async def test_of_what_the_next_run_can_tell_it_says_so(engine, oracle, connect, directory):
+    directory.tables(1).revision("i1", CONCURRENTLY)
+    blocker = await connect()
+    await schemakit.upgrade(engine, "r1", migrations=directory.settle())
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("INSERT INTO t1 VALUES (1)")
+
+    async def killed():
+        return await oracle.fetchval(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_progress_create_index"
+        )
+
+    killer = asyncio.ensure_future(until(killed))
+    error = await failed(engine, directory, RevisionInterrupted)
+    await killer
+    await transaction.rollback()
+    assert not error.partial
+    assert "The next run sees in the catalog how far that got, and goes on from there." in str(
+        error
+    )
+    assert (await schemakit.upgrade(engine, migrations=directory)).heads_after == ("i1",)
+
+
+async def test_a_part_of_an_earlier_revision_is_named_too(engine, oracle, directory):
+    await oracle.execute("CREATE TYPE mood AS ENUM ('sad')")
+    directory.env(ONE_TRANSACTION.format(options="")).tables(1)
+    directory.revision(
+        "e1",
+        """
+        with op.get_context().autocommit_block():
+            op.execute("ALTER TYPE mood ADD VALUE 'happy'")
+        """,
+    )
+    error = await failed(engine, directory.revision("bad", BAD))
+    assert error.heads == ("r1",)
+    assert "the database also keeps the first part of e1." in str(error)
+    assert "The next run sees in the catalog how far that got" in str(error)
+    directory.revision("bad", "pass", down="e1").settle()
+    assert (await schemakit.upgrade(engine, migrations=directory)).heads_after == ("bad",)
+
+
+async def test_a_revision_that_swallows_the_loss_does_not_go_on_without_the_lock(
+    engine, oracle, directory
+):
+    body = """
+    with op.get_context().autocommit_block():
+        try:
+            op.execute("SELECT pg_sleep(60)")
+        except Exception:
+            op.get_bind().rollback()
+            op.execute("CREATE TABLE without_a_lock (id int)")
+    """
+    error = await interrupted(engine, oracle, directory.tables(1).revision("r2", dedent(body)))
+    assert error.revision == "r2"
+    assert await oracle.fetchval(TABLES) == ["alembic_version", "t1"]

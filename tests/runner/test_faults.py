@@ -24,8 +24,9 @@ from schemakit import SchemakitError, Settings
 from schemakit.errors import ConnectionFailed, ConnectionLost, RevisionInterrupted
 
 SEED = int(os.environ.get("SCHEMAKIT_TEST_SEED", "20261123"))
-#: So that a silent server is given up soon.
-SETTINGS = Settings(index="off", server_timeout=0.5)
+SETTINGS = Settings(index="off")
+#: For a server that falls silent: it is given up soon.
+IMPATIENT = replace(SETTINGS, server_timeout=0.5)
 #: Seconds: what is not over by then hangs.
 BOUND = 20.0
 #: How many faults at the same time.
@@ -118,14 +119,15 @@ async def struck(place, directory, fault):
     """Run with *fault*; return what was raised, if anything, and how many seconds it took."""
     async with FaultProxy(server_of(place.url), fault) as proxy:
         async with disposing(through(proxy, place.url)) as engine:
+            settings = IMPATIENT if fault.kind == "half-open" else SETTINGS
             began, error = monotonic(), None
             try:
                 async with asyncio.timeout(BOUND):
-                    await schemakit.upgrade(engine, migrations=directory, settings=SETTINGS)
+                    await schemakit.upgrade(engine, migrations=directory, settings=settings)
             except SchemakitError as raised:
                 error = raised
             took = monotonic() - began
-        assert proxy.struck
+        assert proxy.struck or fault.kind == "half-open"  # else a busy machine was given up
     return error, took
 
 
@@ -192,20 +194,22 @@ async def test_at_any_message(each, places, directory):
     expected = await reference(places[0], directory)
     count = await messages(places[0], directory)
     assert await messages(places[0], directory) == count
-    faults, took = chosen(count, each), {}
+    faults, took, failures = chosen(count, each), {}, []
 
     async def work(place):
         while faults:
             fault = faults.pop()
             try:
                 took[str(fault)] = await withstood(place, directory, fault, expected)
-            except BaseException as error:
+            except Exception as error:  # noqa: BLE001 - all of them are to be seen
                 error.add_note(f"{fault}, of {count}; SCHEMAKIT_TEST_SEED={SEED}")
-                raise
+                failures.append(error)
 
     async with asyncio.TaskGroup() as group:
         for place in places:
             group.create_task(work(place))
+    if failures:
+        raise ExceptionGroup("some faults were not withstood", failures)
     for kind in ("reset", "close", "half-open"):
         seconds, worst = max((took[each], each) for each in took if each.startswith(kind))
         print(f"\n{worst} took {seconds:.2f} s")  # noqa: T201 - measured, not asserted
@@ -219,7 +223,7 @@ async def test_a_lost_session_is_ended_on_the_server_and_holds_up_nobody(each, p
     async with place.fresh() as oracle, FaultProxy(server_of(place.url), fault) as proxy:
         async with disposing(through(proxy, place.url)) as engine:
             with pytest.raises(RevisionInterrupted) as caught:
-                await schemakit.upgrade(engine, migrations=directory, settings=SETTINGS)
+                await schemakit.upgrade(engine, migrations=directory, settings=IMPATIENT)
         # The proxy still holds the server's end open, as a network that lost its client does.
         version, _ = await state(oracle)
         assert caught.value.heads == (version,)

@@ -148,7 +148,7 @@ def explained(
         heads=heads or (),
         partial=partial,
         blockers=observation.blockers,
-        remedy=_REPEATABLE if partial else _remedy(error),
+        remedy=_REPEATABLE if partial else _remedy(said),
     )
 
 
@@ -262,6 +262,12 @@ _HINTS = {
     "22000": "asyncpg takes values of the column's own type, such as a date and not its text.",
     "25006": "the server is read-only: a standby (after a failover?), or it says so in "
     "default_transaction_read_only. Let the URL lead to the primary, and run again.",
+    "25P03": "the server ends sessions that wait inside a transaction: let the revision wait less, "
+    "or raise idle_in_transaction_session_timeout for this role; then run again.",
+    "57P01": "somebody ended the session (pg_terminate_backend), or the server is shutting down: "
+    "run again when it answers; it goes on from where the database stands.",
+    "57P02": "the server broke down or was stopped at once: run again when it has recovered; it "
+    "goes on from where the database stands.",
     "53100": "the server's disk is full: free space there, and run again.",
     "53200": "the server is out of memory, or of locks (raise max_locks_per_transaction where the "
     "message says so): see to that, and run again.",
@@ -275,7 +281,7 @@ _PSYCOPG = (
 def _remedy(error: BaseException) -> str | None:
     if isinstance(error, SchemakitError):
         return error.remedy
-    hint = _HINTS.get(_sqlstate(getattr(error, "orig", None)))
+    hint = _HINTS.get(_sqlstate(getattr(error, "orig", None)) or _sqlstate(error))
     if hint is not None:
         return hint
     if isinstance(error, AttributeError) and any(name in str(error) for name in _PSYCOPG):

@@ -23,8 +23,8 @@ class Status:
         heads: the heads of the migrations directory.
         pending: the revisions that ``upgrade`` to heads would apply, in that order.
         unknown: revisions in the database that this code does not know.
-        changed: applied revisions whose file has changed since, where a history is kept.
         invalid_indexes: what a broken CREATE INDEX CONCURRENTLY left behind.
+        changed: applied revisions whose file has changed since, where a history is kept.
     """
 
     database: str
@@ -33,8 +33,8 @@ class Status:
     heads: tuple[str, ...]
     pending: tuple[Revision, ...]
     unknown: tuple[str, ...] = ()
-    changed: tuple[Revision, ...] = ()
     invalid_indexes: tuple[IndexName, ...] = ()
+    changed: tuple[Revision, ...] = ()
 
     @property
     def at_head(self) -> bool:

@@ -103,13 +103,13 @@ def _build(index: _Node) -> BuildIndex | None:
 
 
 def _drop(drop: _Node) -> DropIndex | None:
-    if not drop.concurrent or len(drop.objects) != 1:
-        return None
+    if not drop.concurrent or drop.missing_ok or len(drop.objects) != 1:
+        return None  # with IF EXISTS it can be sent again as it is
     return DropIndex(_name(drop.objects[0].list.items))
 
 
 def _add_value(change: _Node) -> AddValue | None:
-    if change.old_val:  # RENAME VALUE
+    if change.old_val or change.skip_if_new_val_exists:  # RENAME VALUE, or IF NOT EXISTS
         return None
     near = change.new_val_neighbor or None
     after = change.new_val_is_after
