@@ -9,7 +9,9 @@ import schemakit
 from schemakit.errors import RevisionFailed
 
 ASK = {
-    "select": 'stood = op.get_bind().execute(sa.text("SELECT version_num FROM alembic_version")).scalar()',
+    "select": """
+stood = op.get_bind().execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+""",
     "driver": """
 stood = op.get_bind().exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
 """,
@@ -36,7 +38,8 @@ import io
 async def ask(connection):
     raw = await connection.get_raw_connection()
     out = io.BytesIO()
-    await raw.driver_connection.copy_from_query("SELECT version_num FROM alembic_version", output=out)
+    asked = "SELECT version_num FROM alembic_version"
+    await raw.driver_connection.copy_from_query(asked, output=out)
     return out.getvalue().decode().strip()
 stood = op.run_async(ask)
 """,
@@ -48,7 +51,8 @@ rows.close()
 """,
     "inspect": """
 stood = "r1" if sa.inspect(op.get_bind()).has_table("t1") else "?"
-stood = op.get_bind().scalar(sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")))
+table = sa.table("alembic_version", sa.column("version_num"))
+stood = op.get_bind().scalar(sa.select(table.c.version_num))
 """,
 }
 
@@ -129,7 +133,7 @@ async def test_an_id_that_is_too_long_fails_as_its_own_revision(engine, mode):
 
 
 async def test_the_error_tells_its_own_line(engine, mode):
-    script = 'op.execute("CREATE TABLE x (id int);\\nCREATE TABLE y (id int);\\nINSERT INTO nowhere SELECT 1")'
+    script = 'op.execute("CREATE TABLE x ();\\nCREATE TABLE y ();\\nINSERT INTO nowhere SELECT 1")'
     mode.tables(2).revision("r3", script)
     with pytest.raises(RevisionFailed, match="in line 3"):
         await schemakit.upgrade(engine, migrations=mode.settle())

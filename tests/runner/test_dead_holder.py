@@ -160,7 +160,6 @@ async def nobody_builds(oracle):
 # -- an index build that outlives its client -------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="heal.clear_the_way does not ask orphans.build_is_over", strict=False)
 async def test_the_next_one_behind_a_pooler_waits_for_the_dead_ones_build(
     transaction_pooler, database_url, oracle, connect, directory
 ):

@@ -449,15 +449,20 @@ async def interrupted(engine, oracle, directory, **options):
 async def test_an_interrupted_revision_says_how_to_go_on(engine, oracle, directory):
     directory.tables(1).revision("r2", 'op.execute("SELECT pg_sleep(60)")')
     error = await interrupted(engine, oracle, directory)
+    said = str(error).splitlines()[2]
+    assert said in (
+        "AdminShutdownError: terminating connection due to administrator command",
+        "ConnectionDoesNotExistError: connection was closed in the middle of operation",  # 0.30
+    )
     assert str(error).splitlines() == [
         "The connection to the server was lost while a revision ran.",
         f"upgrade of r2 ({error.path})",
-        "AdminShutdownError: terminating connection due to administrator command",
+        said,
         "statement: SELECT pg_sleep(?)",
         "Kept of this run: r1. The database is at r1.",
         f"Remedy: {error.remedy}",
     ]
-    assert error.remedy.startswith("somebody ended the session (pg_terminate_backend), or the")
+    assert "it goes on from where the database stands." in error.remedy
 
 
 async def test_what_ran_outside_a_transaction_may_be_done_and_may_not(engine, oracle, directory):

@@ -88,7 +88,7 @@ async def test_an_invalid_index_of_another_name_is_let_be(engine, oracle, twice,
     assert await oracle.fetchval(INVALID) == ["other"]
 
 
-async def test_an_index_that_another_session_is_building_is_let_be(engine, oracle, connect):
+async def test_an_index_that_another_session_is_building_is_waited_for(engine, oracle, connect):
     await oracle.execute("CREATE TABLE t (id int)")
     blocker, builder = await connect(), await connect()
     transaction = blocker.transaction()
@@ -99,14 +99,21 @@ async def test_an_index_that_another_session_is_building_is_let_be(engine, oracl
     async def in_the_making():
         return await oracle.fetchval(OID, "i")
 
+    async def told():
+        return events
+
     await until(in_the_making)
     before = await oracle.fetchval(OID, "i")
-    sql = "CREATE INDEX CONCURRENTLY i ON t (id)"
+    events = []
     async with engine.connect() as connection:
-        flow = clear_the_way(Name("i"), sql, "upgrade")
-        assert await connection.run_sync(drive, flow, list) == sql
-    await transaction.rollback()
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        flow = clear_the_way(Name("i"), "CREATE INDEX CONCURRENTLY i ON t (id)", "upgrade")
+        waiting = asyncio.ensure_future(connection.run_sync(drive, flow, events.append))
+        await until(told)
+        await transaction.rollback()
+        assert await waiting == "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (id)"
     await build
+    assert "is being built already: waiting for" in str(events[0])
     assert (await oracle.fetchval(OID, "i"), await oracle.fetchval(VALID, "i")) == (before, True)
 
 

@@ -19,9 +19,16 @@ from tests.runner.watching import INVALID, LOCKS, LONG, at_rest, until, versions
 import schemakit
 from schemakit import Settings
 from schemakit.catalog import read
-from schemakit.errors import LockLost, LockRefused, LockTimeout, PoolerRefused
-from schemakit.runner import poolers
+from schemakit.errors import (
+    LockLost,
+    LockRefused,
+    LockTimeout,
+    PoolerRefused,
+    RevisionFailed,
+)
+from schemakit.runner import broken, poolers
 from schemakit.runner.locks import lock_key
+from schemakit.runner.target import opened
 
 WORKER = Path(__file__).with_name("pooled_worker.py")
 CONCURRENTLY = """
@@ -101,10 +108,9 @@ async def test_eight_processes_upgrade_one_empty_database(
 
 
 async def shown(engine):
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        server = await connection.run_sync(read.server)
-        return await connection.run_sync(poolers.shows_itself, server)
+    async with opened(engine) as session:
+        await poolers.met(session)
+        return session.pooled
 
 
 async def test_a_pooler_shows_itself(pooled_engine):
@@ -398,7 +404,59 @@ def test_prepared_statements_behind_a_pooler_are_explained():
     lost = asyncpg.InvalidSQLStatementNameError('prepared statement "x" does not exist')
     wrapped = DBAPIError("SELECT 1", None, lost)
     wrapped.__cause__ = lost
-    found = poolers.refused(wrapped)
+    found = broken.by_a_pooler(wrapped)
     assert isinstance(found, PoolerRefused)
     assert '"statement_cache_size": 0' in found.remedy
-    assert poolers.refused(RuntimeError()) is None
+    assert broken.by_a_pooler(RuntimeError()) is None
+
+
+# -- what a transaction pooler cannot honour -------------------------------------------------------
+
+
+@pytest.mark.parametrize("sql", ["SET search_path = pg_catalog", "LISTEN news"])
+async def test_what_needs_a_session_is_refused_by_name(pooled_engine, oracle, directory, sql):
+    directory.tables(1).revision("r2", f'op.execute("{sql}")').settle()
+    name = sql.split(" =")[0].split(" news")[0]
+    with pytest.raises(RevisionFailed, match=f"{name} needs a session, and a transaction pooler"):
+        await schemakit.upgrade(pooled_engine, migrations=directory)
+    assert await versions(oracle) == ["r1"]
+
+
+async def test_what_lasts_for_the_transaction_is_not(pooled_engine, directory):
+    directory.revision("r1", 'op.execute("SET LOCAL work_mem = 4096")').settle()
+    await schemakit.upgrade(pooled_engine, migrations=directory)
+
+
+async def test_limits_and_role_hold_in_each_transaction(pooled_engine, oracle, directory):
+    see = (
+        """op.execute(\"INSERT INTO seen SELECT current_setting('lock_timeout'), current_user\")"""
+    )
+    make = 'op.execute("CREATE TABLE seen (lock_timeout text, role text)")\n'
+    directory.revision("r1", make + see).revision("r2", see).settle()
+    settings = Settings(lock_timeout=0.7, role="postgres")
+    await schemakit.upgrade(pooled_engine, migrations=directory, settings=settings)
+    rows = await oracle.fetch("SELECT DISTINCT lock_timeout, role FROM seen")
+    assert [tuple(row) for row in rows] == [("700ms", "postgres")]
+    async with pooled_engine.connect() as connection:
+        shown = await connection.exec_driver_sql("SHOW lock_timeout")
+        assert shown.scalar() == "0"
+
+
+async def test_who_is_in_the_way_is_named_through_the_pooler(
+    pooled_engine, oracle, connect, directory
+):
+    async def on_event(event):
+        if event.kind == "retrying":
+            named.extend(holder.application_name for holder in event.holders)
+            await blocker.execute("ROLLBACK")
+
+    named = []
+    await oracle.execute("CREATE TABLE busy (id int)")
+    blocker = await connect()
+    await blocker.execute("SET application_name = 'report'; BEGIN; LOCK TABLE busy")
+    directory.revision("r1", 'op.execute("ALTER TABLE busy ADD COLUMN x int")').settle()
+    settings = Settings(lock_timeout=0.5)
+    await schemakit.upgrade(
+        pooled_engine, migrations=directory, settings=settings, on_event=on_event
+    )
+    assert named == ["report"]

@@ -9,6 +9,7 @@ from schemakit.sql.resumable import (
     Detach,
     DropIndex,
     Reindex,
+    Repeatable,
     add_if_absent,
     resumable,
 )
@@ -19,7 +20,9 @@ from schemakit.sql.resumable import (
     [
         ("CREATE INDEX CONCURRENTLY i ON s.t (x)", BuildIndex(Name("i", "s"))),
         ('create unique index concurrently "I" on t (x)', BuildIndex(Name("I"))),
-        ("DROP INDEX CONCURRENTLY IF EXISTS s.i", DropIndex(Name("i", "s"))),
+        ("DROP INDEX CONCURRENTLY s.i", DropIndex(Name("i", "s"))),
+        ("DROP INDEX CONCURRENTLY IF EXISTS i", Repeatable()),
+        ("ALTER TYPE mood ADD VALUE IF NOT EXISTS 'x'", Repeatable()),
         ("ALTER TYPE mood ADD VALUE 'x'", AddValue(Name("mood"), "x", None, None)),
         ("ALTER TYPE s.mood ADD VALUE 'x' AFTER 'y'", AddValue(Name("mood", "s"), "x", None, "y")),
         ("alter type mood add value 'x' before 'y'", AddValue(Name("mood"), "x", "y", None)),

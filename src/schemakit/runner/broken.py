@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 from sqlalchemy.exc import DBAPIError
 
-from schemakit.errors import ConnectionFailed, ConnectionLost, SchemakitError
+from schemakit.errors import ConnectionFailed, ConnectionLost, PoolerRefused, SchemakitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,3 +90,19 @@ def failed(where: str, error: BaseException) -> SchemakitError:
     said = str(cause).strip().partition("\n")[0] or "no answer in time"
     remedy = _REMEDIES.get(str(getattr(cause, "sqlstate", "")))
     return ConnectionFailed(f"{where}: {type(cause).__name__}: {said}", remedy=remedy)
+
+
+#: SQLSTATEs: invalid_sql_statement_name, duplicate_prepared_statement.
+_PREPARED = frozenset({"26000", "42P05"})
+
+
+def by_a_pooler(error: BaseException) -> PoolerRefused | None:
+    """Return the typed error for *error*, if it comes from a prepared statement that got lost.
+
+    Behind a transaction pooler a statement is prepared on one backend and executed on another,
+    and two clients choose the same name for theirs.
+    """
+    for link in links(error):
+        if getattr(link, "sqlstate", None) in _PREPARED:
+            return PoolerRefused(str(link).partition("\n")[0])
+    return None

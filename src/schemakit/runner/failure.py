@@ -64,13 +64,15 @@ def unreached(error: Exception, url: URL) -> SchemakitError | None:
     """Return the typed error for a connection to *url* that could not be had; None: another."""
     if isinstance(error, SchemakitError) or not isinstance(error, broken.DRIVER_ERRORS):
         return None
-    return broken.failed(broken.place(url), error)
+    return broken.by_a_pooler(error) or broken.failed(broken.place(url), error)
 
 
 def cut_off(error: Exception) -> SchemakitError | None:
-    """Return the typed error for *error*, if it comes from a connection that broke."""
-    if isinstance(error, SchemakitError) or not broken.is_lost(error):
+    """Return the typed error for *error*, if a broken connection or a pooler is behind it."""
+    if isinstance(error, SchemakitError):
         return None
+    if not broken.is_lost(error):
+        return broken.by_a_pooler(error)
     first = broken.first(error)
     return ConnectionLost(f"{type(first).__name__}: {brief(first)}")
 

@@ -19,11 +19,13 @@ from schemakit.sql.resumable import (
     Detach,
     DropIndex,
     Reindex,
+    Repeatable,
     Resumable,
     add_if_absent,
 )
 
 from .flow import Fetch, Flow, Notify, Run
+from .orphans import build_is_over
 from .results import Command, Event
 
 _IF_NOT_EXISTS = re.compile(r"\bindex\s+concurrently\b(?!\s+if\b)", re.IGNORECASE)
@@ -47,6 +49,8 @@ def resumed(step: Resumable, sql: str, command: Command) -> Flow[str]:
             return _detach(step, sql, command)
         case Reindex():
             return _reindex(step, sql, command)
+        case Repeatable():
+            return _as_it_is(sql)
 
 
 def clear_the_way(index: Name, sql: str, command: Command) -> Flow[str]:
@@ -63,6 +67,7 @@ def clear_the_way(index: Name, sql: str, command: Command) -> Flow[str]:
     Returns:
         What to send instead of *sql*.
     """
+    yield from build_is_over(index, command)
     wreck: IndexName | None = yield Fetch(partial(read.invalid_index, name=index))
     if wreck is not None:
         yield _notice(
@@ -77,6 +82,11 @@ def clear_the_way(index: Name, sql: str, command: Command) -> Flow[str]:
             command, f"index {index} is there already, as the revision builds it: keeping it"
         )
         return _IF_NOT_EXISTS.sub(r"\g<0> IF NOT EXISTS", sql, count=1)
+    return sql
+
+
+def _as_it_is(sql: str) -> Flow[str]:
+    yield from ()
     return sql
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from schemakit.errors import ConfigurationError
@@ -18,6 +19,7 @@ from schemakit.sql.text import is_concurrent
 
 if TYPE_CHECKING:
     from .settings import Settings
+    from .target import Session
 
 #: A text after which the session may no longer have what was set.
 _MAY_CHANGE = re.compile(
@@ -47,6 +49,13 @@ class Limits:
 
     def __post_init__(self) -> None:
         self._lock_timeout = self.settings.lock_timeout
+
+    @classmethod
+    def of(cls, session: Session, settings: Settings) -> Limits:
+        """Return the limits of a run on *session*."""
+        pooled = session.pooled
+        name = f"schemakit {token_hex(4)}" if pooled else ""
+        return cls(settings, local=pooled or session.external, each=pooled, name=name)
 
     @property
     def bounded(self) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from secrets import token_hex
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -143,16 +142,10 @@ class Locked:
             await anyio.sleep(_POLL)
 
     def _observation(self, state: SessionState | None, *, yields: bool) -> Observation:
-        pooled = self.session.pooled
         watch = Observation(
             self.steps,
             self._resume,
-            limits=Limits(
-                self.settings,
-                local=pooled or self.session.external,
-                each=pooled,
-                name=f"schemakit {token_hex(4)}" if pooled else "",
-            ),
+            limits=Limits.of(self.session, self.settings),
             state=state,
             lock_check=self.lock_check,
             done=len(self._applied),

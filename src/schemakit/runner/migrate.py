@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from schemakit.catalog import read
 from schemakit.catalog.version_table import stored_versions
 from schemakit.errors import (
     DatabaseAhead,
@@ -20,7 +19,7 @@ from schemakit.errors import (
     UnsupportedServer,
 )
 
-from . import decide, failure, holding, poolers
+from . import decide, holding, poolers
 from .driver import drive
 from .locked import Locked, Steps
 from .locks import notice_a_lost_client
@@ -56,15 +55,6 @@ class Migration:
 
     async def result(self) -> Result:
         """Migrate, unless there turns out to be nothing to do."""
-        try:
-            return await self._result()
-        except DBAPIError as error:
-            typed = poolers.refused(error)
-            if typed is None:
-                raise
-            raise typed from failure.cause_of(error)
-
-    async def _result(self) -> Result:
         server = await self._checked_server()
         scripts = await self.run.directory.load(self.session.connection.engine.url)
         if self.order.command == "upgrade":
@@ -127,10 +117,9 @@ class Migration:
                 )
 
     async def _checked_server(self) -> Server:
-        server = await self.session.ask(read.server)
+        server = await poolers.met(self.session)
         if not server.supported:
             raise UnsupportedServer(f"{server.database!r} is on PostgreSQL {server.version}.")
-        self.session.pooled = await self.session.ask(poolers.shows_itself, server)
         return server
 
     async def _unlocked_look(self, scripts: Scripts) -> tuple[str, ...] | None:

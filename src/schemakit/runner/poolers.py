@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from schemakit.catalog import read
-from schemakit.errors import LockRefused, PoolerRefused
+from schemakit.errors import LockRefused
 
 from . import broken, wire
 from .target import Session
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from schemakit.catalog.model import Server
@@ -26,17 +25,20 @@ if TYPE_CHECKING:
 #: Whom to ask, one after the other. No regular order: a pooler that hands its backends out in
 #: turn would give each of two alternating clients always the same one.
 _TURNS = (0, 1, 1, 0, 0, 1)
-#: SQLSTATEs: invalid_sql_statement_name, duplicate_prepared_statement.
-_PREPARED = frozenset({"26000", "42P05"})
 _TWO_CONNECTIONS = (
     "let the engine have two connections: pool_size=2 or more, max_overflow=1 or more, or "
     'poolclass=NullPool; or connect to the server itself with Settings(lock="session").'
 )
 
 
-def shows_itself(connection: Connection, server: Server) -> bool:
-    """Whether another process answers on *connection* than the one it was told of."""
-    return wire.backend_pid(wire.adapted(connection)) != server.backend_pid
+async def met(session: Session) -> Server:
+    """Return the server of *session*, having seen whether a pooler stands before it.
+
+    It does where another process answers than the one that the connection was told of.
+    """
+    server = await session.ask(read.server)
+    session.pooled = wire.backend_pid(wire.adapted(session.sync)) != server.backend_pid
+    return server
 
 
 async def second_session(session: Session) -> Session:
@@ -77,15 +79,3 @@ async def shares_backends(one: AsyncConnection, other: AsyncConnection) -> bool:
         if len(pids[turn]) > 1 or pids[0] & pids[1]:
             return True
     return False
-
-
-def refused(error: BaseException) -> PoolerRefused | None:
-    """Return the typed error for *error*, if it comes from a prepared statement that got lost.
-
-    Behind a transaction pooler a statement is prepared on one backend and executed on another,
-    and two clients choose the same name for theirs.
-    """
-    for link in broken.links(error):
-        if getattr(link, "sqlstate", None) in _PREPARED:
-            return PoolerRefused(str(link).partition("\n")[0])
-    return None

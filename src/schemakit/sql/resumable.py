@@ -67,7 +67,12 @@ class Reindex:
     schema: str | None = None
 
 
-Resumable = BuildIndex | DropIndex | AddValue | Detach | Reindex
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """What can be sent again as it is: it says ``IF EXISTS`` or ``IF NOT EXISTS``."""
+
+
+Resumable = Repeatable | BuildIndex | DropIndex | AddValue | Detach | Reindex
 
 
 def resumable(sql: str) -> Resumable | None:
@@ -102,15 +107,19 @@ def _build(index: _Node) -> BuildIndex | None:
     return BuildIndex(Name(index.idxname, index.relation.schemaname or None))
 
 
-def _drop(drop: _Node) -> DropIndex | None:
-    if not drop.concurrent or drop.missing_ok or len(drop.objects) != 1:
-        return None  # with IF EXISTS it can be sent again as it is
+def _drop(drop: _Node) -> DropIndex | Repeatable | None:
+    if not drop.concurrent or len(drop.objects) != 1:
+        return None
+    if drop.missing_ok:
+        return Repeatable()
     return DropIndex(_name(drop.objects[0].list.items))
 
 
-def _add_value(change: _Node) -> AddValue | None:
-    if change.old_val or change.skip_if_new_val_exists:  # RENAME VALUE, or IF NOT EXISTS
+def _add_value(change: _Node) -> AddValue | Repeatable | None:
+    if change.old_val:  # RENAME VALUE
         return None
+    if change.skip_if_new_val_exists:
+        return Repeatable()
     near = change.new_val_neighbor or None
     after = change.new_val_is_after
     return AddValue(

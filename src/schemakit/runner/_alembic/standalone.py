@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from schemakit.errors import ConfigurationError
+from schemakit.runner import holding, poolers
 from schemakit.runner.driver import drive
 from schemakit.runner.environment import Observation
 from schemakit.runner.heal import resumed
-from schemakit.runner.locks import Lock, lock_key
+from schemakit.runner.limits import Limits
 from schemakit.runner.reporter import Reporter
+from schemakit.runner.roles import assumed
 from schemakit.runner.settings import Settings
 from schemakit.runner.target import Session, opened
 
@@ -70,24 +72,29 @@ async def _alone(configure: dict[str, Any], settings: Settings) -> None:
 
 
 async def _under_lock(session: Session, configure: dict[str, Any], settings: Settings) -> None:
-    lock = Lock(lock_key(settings.lock_name), settings.lock_wait)
     reporter = Reporter(None)
-    connection = session.connection
-    await connection.run_sync(drive, lock.acquire("upgrade"), reporter)
+    session.role = settings.role
+    server = await poolers.met(session)
+    held = await holding.holding(session, settings, server, reporter)
+    limits = Limits.of(session, settings)
     try:
+        await held.acquire("upgrade", None)
+        if not limits.each:
+            await assumed(session, settings.role, limits.opening())
         await session.migrating()
-        await connection.run_sync(_bridged, configure, reporter)
+        with held.fenced(session.sync):
+            await session.connection.run_sync(_bridged, configure, limits, reporter)
     finally:
-        if session.alive:
-            await session.resting()
-            await connection.run_sync(drive, lock.release(), reporter)
+        await held.release()
 
 
-def _bridged(connection: Connection, configure: dict[str, Any], reporter: Reporter) -> None:
+def _bridged(
+    connection: Connection, configure: dict[str, Any], limits: Limits, reporter: Reporter
+) -> None:
     def resume(connection: Connection, step: Resumable, sql: str) -> str:
         return drive(connection, resumed(step, sql, "upgrade"), reporter)
 
-    observer = Observation(lambda _: [], resume)
+    observer = Observation(lambda _: [], resume, limits=limits)
     with bridged(connection, observer, percent_escapes=False, external=False):
         _migrate(connection, configure)
 
