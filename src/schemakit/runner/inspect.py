@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +10,6 @@ import anyio
 import anyio.to_thread
 
 from schemakit.catalog import read
-from schemakit.catalog.version_table import stored_versions
 from schemakit.errors import ConfigurationError, NotCurrent
 
 from . import decide, failure
@@ -20,71 +17,27 @@ from .directory import Directory
 from .environment import Observation, run
 from .findings import Drift, Status
 from .ledger import checksum
-from .limits import Limits
 from .locate import Source
 from .reporter import Reporter
 from .results import heads_text
 from .revisions import Revision
 from .settings import Settings
-from .target import Session, Target, opened
+from .target import Target, opened
+from .view import View, viewed
 from .watchdog import watching
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
     from schemakit.catalog.model import Entry
-    from schemakit.sql import Name
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A database and its migrations directory, side by side."""
-
-    session: Session
-    directory: Directory
-    table: Name
-    versions: tuple[str, ...]
-
-    async def versions_now(self) -> tuple[str, ...]:
-        return await self.session.ask(stored_versions, self.table)
-
-    async def pending(self) -> tuple[Revision, ...]:
-        return await _pending(self.directory, self.versions)
-
-
-@asynccontextmanager
-async def _view(target: Target, migrations: Source) -> AsyncIterator[_View]:
-    settings = Settings.from_environment()
-    directory = await Directory.find(migrations, settings)
-    async with opened(target, settings.server_timeout) as session:
-        session.role = settings.role
-        recorded = directory.recorded
-        table = recorded.table if recorded else None
-        if table is not None:
-            versions = await session.ask(stored_versions, table)
-        else:
-            shown = await _environment(session, directory, settings)
-            directory.remember(shown.table)
-            table, versions = shown.version_table, shown.heads
-        yield _View(session, directory, table, versions)
-
-
-async def _environment(session: Session, directory: Directory, settings: Settings) -> Any:
-    limits = Limits(settings, local=True, each=True)
-    observation, reporter = Observation(lambda _: [], limits=limits), Reporter(None)
-    try:
-        async with watching(session, settings, observation, "upgrade", reporter):
-            return await run(session, directory, "upgrade", reporter, observation, probing=True)
-    except Exception as error:  # noqa: BLE001 - env.py is anybody's code
-        failure.reraise(error, observation, external=session.external)
-
-
 async def current(target: Target, *, migrations: Source = None) -> tuple[str, ...]:
     """Return the revisions that the database stands at, sorted; none for an empty database."""
-    async with _view(target, migrations) as view:
+    async with viewed(target, migrations) as view:
         return view.versions
 
 
@@ -105,13 +58,13 @@ async def pending(target: Target, *, migrations: Source = None) -> tuple[Revisio
     Raises:
         UnknownRevision: the database stands at a revision that this code does not know.
     """
-    async with _view(target, migrations) as view:
+    async with viewed(target, migrations) as view:
         return await view.pending()
 
 
 async def status(target: Target, *, migrations: Source = None) -> Status:
     """Return where the database stands, and what a broken index build left in it."""
-    async with _view(target, migrations) as view:
+    async with viewed(target, migrations) as view:
         server = await view.session.ask(read.server)
         scripts = await view.directory.load()
         unknown = tuple(version for version in view.versions if not scripts.knows(version))
@@ -181,7 +134,7 @@ async def wait_until_current(
     deadline = monotonic() + timeout
     pause = _FIRST_PAUSE
     while True:
-        async with _view(target, migrations) as view:
+        async with viewed(target, migrations) as view:
             if await _is_current(view):
                 return view.versions
         left = deadline - monotonic()
@@ -192,7 +145,7 @@ async def wait_until_current(
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-async def _is_current(view: _View) -> bool:
+async def _is_current(view: View) -> bool:
     recorded = view.directory.recorded
     if recorded is not None and decide.is_settled("heads", view.versions, recorded.effective):
         return True
@@ -200,14 +153,6 @@ async def _is_current(view: _View) -> bool:
     if decide.is_settled("heads", view.versions, scripts.effective_heads):
         return True
     return any(not scripts.knows(version) for version in view.versions)
-
-
-async def _pending(directory: Directory, versions: Sequence[str]) -> tuple[Revision, ...]:
-    recorded = directory.recorded
-    if recorded is not None and decide.is_settled("heads", versions, recorded.effective):
-        return ()
-    scripts = await directory.load()
-    return await anyio.to_thread.run_sync(scripts.pending, versions)
 
 
 async def check(
@@ -226,7 +171,7 @@ async def check(
     Raises:
         ConfigurationError: neither *metadata* nor env.py says what to compare with.
     """
-    async with _view(target, migrations) as view:
+    async with viewed(target, migrations) as view:
         waiting = await view.pending()
         observation = Observation(lambda _: [], metadata=metadata, compare=True)
         reporter = Reporter(None)

@@ -16,13 +16,13 @@ from schemakit.sql.delivery import statements_of
 from schemakit.sql.effects import Effects, with_new
 from schemakit.sql.effects_read import effects_of
 
-from .inspect import _View, _view
 from .locate import Source
 from .plans import Direction, Plan, PlannedRevision, PlannedStatement
 from .results import heads_text
 from .settings import Settings
 from .shelter import sheltered
 from .target import Target
+from .view import View, viewed
 
 if TYPE_CHECKING:
     from schemakit.sql import Name
@@ -108,7 +108,7 @@ async def _plan(  # noqa: PLR0913 - the parts of the call
     *,
     rehearse: bool,
 ) -> Plan:
-    async with _view(target, migrations) as view:
+    async with viewed(target, migrations, settings) as view:
         server = await view.session.ask(read.server)
         if not server.supported:
             raise UnsupportedServer(f"{server.database!r} is on PostgreSQL {server.version}.")
@@ -127,7 +127,7 @@ async def _plan(  # noqa: PLR0913 - the parts of the call
         return await rehearsed(view.session, view.directory, found, settings, server)
 
 
-async def _unknown(view: _View, way: Direction, settings: Settings) -> tuple[str, ...]:
+async def _unknown(view: View, way: Direction, settings: Settings) -> tuple[str, ...]:
     """Return the revisions that this code does not know, having done as `on_ahead` says."""
     scripts = await view.directory.load()
     unknown = tuple(version for version in view.versions if not scripts.knows(version))

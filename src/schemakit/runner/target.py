@@ -133,7 +133,9 @@ async def opened(target: Target, patience: float = wire.PATIENCE) -> AsyncIterat
     _check(target)
     async with AsyncExitStack() as stack:
         try:
-            async with asyncio.timeout(patience + _pool_timeout(target)):
+            seconds = patience + _pool_timeout(target)
+            # Twice: SQLAlchemy tidies up after the first, and waits for the server in doing so.
+            async with asyncio.timeout(seconds + TIDY_SECONDS), asyncio.timeout(seconds):
                 way = _lent(target) if isinstance(target, AsyncConnection) else _taken(target)
                 session = await stack.enter_async_context(way)
         except Exception as error:

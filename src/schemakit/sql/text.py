@@ -38,12 +38,17 @@ _PLANNED = frozenset(
 _ENDS_TRANSACTION = frozenset(["commit", "end", "rollback", "abort"])
 _CONCURRENT = frozenset(["create", "drop", "reindex", "alter"])
 _BEFORE_KEYWORD = frozenset(("space", "comment"))
+#: A word and a space, as nearly every statement begins: what the lexer would say without it.
+_PLAIN_START = re.compile(r"\s*([A-Za-z]+)(?=\s)")
 _COPY = re.compile(r"(?:\A|;)\s*copy\b[^;]*\b(?:from|to)\s+std(?:in|out)\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=64)  # a statement on its way is asked several times
 def leading_keyword(sql: str) -> str:
     """Return the first keyword of *sql* in lower case, past comments; ``""`` if there is none."""
+    plain = _PLAIN_START.match(sql)
+    if plain is not None:
+        return plain[1].lower()
     for kind, text in tokens(sql):
         if kind == "word":
             return text.lower()
@@ -54,6 +59,8 @@ def leading_keyword(sql: str) -> str:
 
 def is_empty(sql: str) -> bool:
     """Whether *sql* holds no statement, only comments and semicolons."""
+    if _PLAIN_START.match(sql) is not None:
+        return False
     return all(kind in _BEFORE_KEYWORD or text == ";" for kind, text in tokens(sql))
 
 

@@ -99,7 +99,8 @@ class Journal:
         """*revision* starts."""
         self.revision, self.statement, self._began = revision, None, monotonic()
         self.sends = 0
-        self._tell("revision_started", f"{self.command} {revision.id}, {revision.doc}")
+        if not self.unheard():
+            self._tell("revision_started", f"{self.command} {revision.id}, {revision.doc}")
 
     def end(self, heads: Iterable[str]) -> None:
         """The revision that is running has ended and left *heads*."""
@@ -109,7 +110,8 @@ class Journal:
         seconds = monotonic() - self._began
         applied = Applied(revision.id, self.command, seconds, revision.doc)
         self.steps.append(Step(revision, applied, frozenset(heads)))
-        self._tell("revision_finished", str(applied), seconds)
+        if not self.unheard():
+            self._tell("revision_finished", str(applied), seconds)
         self.revision = None
 
     def commit(self, sends: int) -> None:
@@ -135,8 +137,6 @@ class Journal:
             self.strays += 1
 
     def _tell(self, kind: str, message: str, seconds: float = 0.0) -> None:
-        if kind != "revision_failed" and self.unheard():
-            return
         running = self.revision is not None and kind != "revision_finished"
         self.notify(
             Event(
