@@ -54,13 +54,16 @@ class Call:
         """Yield an engine on the database.
 
         Raises:
-            ConfigurationError: no database was named.
+            ConfigurationError: no database was named; no migrations directory to start one for.
         """
         match self.where:
             case Address() as where:
                 async with database.connected(where) as engine:
                     yield engine
             case Embedded(data):
+                from schemakit.runner.locate import locate  # noqa: PLC0415 - not for `--help`
+
+                locate(self.migrations)  # before a server is started in vain
                 self.output.note(f"PostgreSQL in {data} ...")
                 async with database.embedded(data) as engine:
                     yield engine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemakit.errors import ConfigurationError
@@ -21,8 +22,16 @@ async def embedded(data: str) -> AsyncIterator[AsyncEngine]:
     """Run a server on *data* and yield an engine on it; the last one to leave stops it."""
     from schemakit.embedded import EmbeddedServer  # noqa: PLC0415 - seldom needed
 
+    _unversioned(Path(data))
     async with EmbeddedServer(data) as server, connected(address(server.dsn)) as engine:
         yield engine
+
+
+def _unversioned(data: Path) -> None:
+    """Have git overlook a folder that is made for *data*, as virtual environments do."""
+    if data.parent.name == ".schemakit" and not data.parent.exists():
+        data.parent.mkdir(parents=True)
+        (data.parent / ".gitignore").write_text("*\n", "utf-8")
 
 
 @asynccontextmanager
