@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from schemakit.catalog.model import LockHolder
 
 NOTICE_A_LOST_CLIENT = "client_connection_check_interval = '2s'"
+_KEEPALIVES = (
+    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
+)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 #: Seconds between two reports to whoever listens.
@@ -52,8 +55,10 @@ def notice_a_lost_client() -> Flow[None]:
     """A flow that has the server end the statement of a client that is gone, and so its lock.
 
     Else a process that is killed in a long statement holds the lock until that statement ends
-    (manual, 20.3.3 client_connection_check_interval, since PostgreSQL 14).
+    (manual, 20.3.3 client_connection_check_interval, since PostgreSQL 14), and one whose host
+    vanishes holds it for two hours (20.3.2, TCP settings; ignored on a Unix socket).
     """
+    yield Run(_KEEPALIVES)
     yield Run(f"SET {NOTICE_A_LOST_CLIENT}")
 
 

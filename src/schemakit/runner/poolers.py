@@ -37,6 +37,7 @@ async def met(session: Session) -> Server:
     It does where another process answers than the one that the connection was told of.
     """
     server = await session.ask(read.server)
+    session.backend = server.backend_pid
     session.pooled = wire.backend_pid(wire.adapted(session.sync)) != server.backend_pid
     return server
 

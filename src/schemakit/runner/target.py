@@ -34,6 +34,7 @@ class Session:
         level: the isolation level for migrations: the caller's, unless that is AUTOCOMMIT.
         spent: whether migrations ran on it, so that it must not go back to the pool as it is.
         pooled: whether a transaction pooler stands between: the server's session is anybody's.
+        backend: process id of the server's session, if it was asked.
         role: the role to act as, where that is not the one that connected.
         assumed: whether the session acts as that role already.
     """
@@ -44,6 +45,7 @@ class Session:
     level: str = "READ COMMITTED"
     spent: bool = False
     pooled: bool = False
+    backend: int = 0
     role: str = ""
     assumed: bool = False
 

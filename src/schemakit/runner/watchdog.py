@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -92,6 +92,9 @@ class Watchdog:
                 if second is None:
                     return
                 pid = await self._pid(second)
+                if not pid:  # behind a pooler, outside a transaction: nothing can be said
+                    self._alive = monotonic()
+                    return
                 state = await second.run_sync(read.backend, pid)
                 if _under_way(state, limit):
                     self._alive = monotonic()
@@ -111,7 +114,7 @@ class Watchdog:
         limits = self._watch.limits
         if limits is not None and limits.name:  # what the pooler gave is no process of the server
             return await second.run_sync(read.backend_named, limits.name)
-        return wire.backend_pid(wire.adapted(self._session.sync))
+        return self._session.backend or wire.backend_pid(wire.adapted(self._session.sync))
 
     async def _other(self) -> AsyncConnection | None:
         if self._second is None:
@@ -126,9 +129,23 @@ class Watchdog:
 
     async def _let_go(self) -> None:
         second, self._second = self._second, None
-        if second is not None:
-            with suppress(Exception):
-                await asyncio.wait_for(second.close(), self._settings.server_timeout)
+        if second is None:
+            return
+        closing = asyncio.ensure_future(second.close())
+        try:
+            await asyncio.wait((closing,), timeout=self._settings.server_timeout)
+        except asyncio.CancelledError:  # cut off in mid-close, SQLAlchemy would log an error
+            await asyncio.wait((closing,), timeout=self._settings.server_timeout)
+            raise
+        finally:
+            closing.cancel()  # only if it took too long
+            closing.add_done_callback(_heard)
+
+
+def _heard(closing: asyncio.Future[None]) -> None:
+    """Take note of how it ended: else asyncio would log that nobody did."""
+    if not closing.cancelled():
+        closing.exception()
 
 
 def blocked(command: Command, seconds: float, blockers: tuple[LockHolder, ...]) -> Event:
@@ -183,5 +200,6 @@ async def watching(
     finally:
         watch.blockers, watch.silent = watchdog.blockers, watchdog.silent
         task.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await task
+        await asyncio.wait((task,))  # not `await task`: a cancellation of ours must come through
+        if not task.cancelled() and task.exception() is not None:
+            reporter.warn(f"The watch over the statements ended early: {task.exception()!r}")
