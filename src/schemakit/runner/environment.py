@@ -17,6 +17,7 @@ from .declared import declares_table
 from .driver import drive, run_simple
 from .results import Command
 from .revisions import Applied
+from .roles import assume
 from .target import isolation_level
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Observation:
     def transaction(self, connection: Connection) -> None:
         """A transaction begins, which may need limits of its own."""
         if self.limits is not None and self.limits.each and not _autocommits(connection):
-            run_simple(connection, self.limits.opening())
+            assume(connection, self.limits.settings.role, self.limits.opening())
 
     def revision(self, connection: Connection, lock_timeout: float | None) -> None:
         """A revision begins, which asks for a *lock_timeout* of its own, or does not."""

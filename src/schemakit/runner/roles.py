@@ -15,6 +15,8 @@ from .driver import run_simple
 from .limits import assume_role
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from .target import Session
 
 _T = TypeVar("_T")
@@ -54,9 +56,14 @@ async def assumed(session: Session, role: str, sql: str) -> None:
     Raises:
         AccessDenied: the role cannot be assumed.
     """
+    with wire.time_limit(session.sync):  # not session.ask, which would assume the role
+        await session.connection.run_sync(assume, role, sql)
+
+
+def assume(connection: Connection, role: str, sql: str) -> None:
+    """Do what `assumed` does, inside ``run_sync``."""
     try:
-        with wire.time_limit(session.sync):  # not session.ask, which would assume the role
-            await session.connection.run_sync(run_simple, sql)
+        run_simple(connection, sql)
     except DBAPIError as error:
         if role and getattr(error.orig, "sqlstate", None) in _REFUSED:
             said = str(error.orig).partition("\n")[0].rpartition(": ")[2]
