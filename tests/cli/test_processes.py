@@ -84,7 +84,8 @@ async def test_waiting_on_a_terminal(on_terminal, directory, database_url, oracl
     assert "\x1b[31mAnother process is migrating" in shown
 
 
-async def test_interrupted_in_a_revision(spawn, directory, database_url, oracle):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_interrupted_in_a_revision(spawn, directory, database_url, oracle, sent, code):
     directory.tables(1).revision(
         "r2", "op.create_table('half', sa.Column('id', sa.Integer))\n"
         "op.execute('SELECT pg_sleep(30)')"
@@ -92,9 +93,9 @@ async def test_interrupted_in_a_revision(spawn, directory, database_url, oracle)
     process = spawn("upgrade", "--database-url", database_url)
     sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'"
     await until(oracle, sleeping)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     out, err = await asyncio.to_thread(process.communicate)
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (code, "")
     assert err.splitlines()[-1].startswith("Interrupted: what was not committed is rolled back")
     assert "Traceback" not in err
     assert await oracle.fetchval("SELECT to_regclass('half')") is None

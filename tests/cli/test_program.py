@@ -40,6 +40,7 @@ def test_the_codes_are_stable():
         "PENDING": 3,
         "BLOCKED": 4,
         "INTERRUPTED": 130,
+        "TERMINATED": 143,
     }
 
 

@@ -12,7 +12,7 @@ from tests.runner.test_traffic import EACH
 
 import schemakit
 from schemakit import Settings
-from schemakit.errors import RevisionFailed
+from schemakit.errors import AccessDenied, RevisionFailed
 
 KEPT = Settings(record=True)
 
@@ -84,7 +84,7 @@ async def test_status_shows_what_has_changed_since(engine, four):
         path.write_text(path.read_text() + "\n# mended\n")
     found = await schemakit.status(engine, migrations=four.settle())
     assert [revision.id for revision in found.changed] == ["r2"]
-    assert "changed   r1 -> r2, revision r2 (applied from another file)" in str(found)
+    assert "changed   r1 -> r2, revision r2 (since it was applied)" in str(found)
 
 
 async def test_line_ends_are_no_change(engine, four):
@@ -143,3 +143,23 @@ async def test_hostile_names_are_only_names(engine, directory):
     assert entry.version_table == '"v""; drop"'
     async with engine.connect() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM schemakit.history"))).scalar()
+
+
+async def test_a_role_that_may_not_read_it_is_told_so(engine, oracle, four, url_of):
+    await schemakit.upgrade(engine, migrations=four, settings=KEPT)
+    database = await oracle.fetchval("SELECT current_database()")
+    await oracle.execute("CREATE ROLE reader LOGIN; GRANT SELECT ON alembic_version TO reader")
+    scheme, _, rest = url_of(database).partition("://")
+    other = create_async_engine(f"{scheme}://reader:none@{rest.partition('@')[2]}")
+    try:
+        assert (await schemakit.status(other, migrations=four)).at_head
+        with pytest.raises(AccessDenied, match="GRANT USAGE ON SCHEMA schemakit"):
+            await schemakit.recorded(other)
+        await oracle.execute("REVOKE SELECT ON alembic_version FROM reader")
+        path = four.path / "versions/r1.py"
+        path.write_text(path.read_text() + "\n# so that env.py is asked\n")
+        with pytest.raises(AccessDenied, match="alembic_version"):
+            await schemakit.status(other, migrations=four)
+    finally:
+        await other.dispose()
+        await oracle.execute("DROP OWNED BY reader; DROP ROLE reader")

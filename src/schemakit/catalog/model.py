@@ -160,10 +160,12 @@ class HistoryTable:
     Attributes:
         schema: whether its schema is there.
         table: whether it is.
+        readable: whether the role may read it.
     """
 
     schema: bool
     table: bool
+    readable: bool
 
 
 @dataclass(frozen=True, slots=True)

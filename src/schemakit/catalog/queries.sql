@@ -297,9 +297,15 @@ SELECT pg_catalog.pg_terminate_backend(l.pid, CAST(:milliseconds AS bigint))
    AND l.objid = (CAST(:key AS bigint) & 4294967295)::oid
 
 -- name: history_table
--- Whether the durable history is there, and the schema for it.
-SELECT to_regnamespace('schemakit') IS NOT NULL AS schema,
-       to_regclass('schemakit.history') IS NOT NULL AS table
+-- Whether the durable history is there, and the schema for it, and may be read. By the catalog:
+-- to_regclass() needs a right on the schema.
+SELECT n.oid IS NOT NULL AS schema,
+       c.oid IS NOT NULL AS table,
+       coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
+                false) AS readable
+  FROM (SELECT) AS one
+  LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = 'schemakit'
+  LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'history'
 
 -- name: history
 -- The durable history, newest first.

@@ -8,7 +8,9 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import TextClause, text
+from sqlalchemy.exc import DBAPIError
 
+from schemakit.errors import AccessDenied
 from schemakit.sql import Name, without_literals
 
 from .model import (
@@ -28,6 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
+
+
+_INSUFFICIENT_PRIVILEGE = "42501"
+_HISTORY_REMEDY = (
+    "GRANT USAGE ON SCHEMA schemakit TO it, and GRANT SELECT ON schemakit.history (INSERT, too, if "
+    "it is to record)."
+)
 
 
 @cache
@@ -203,15 +212,26 @@ def history_table(connection: Connection) -> HistoryTable:
 
 
 def history(connection: Connection) -> tuple[Entry, ...]:
-    """Return the durable history, newest first; nothing where none is kept."""
+    """Return the durable history, newest first; nothing where none is kept.
+
+    Raises:
+        AccessDenied: the role may not read it.
+    """
     if not history_table(connection).table:
         return ()
-    return tuple(Entry(*row) for row in _rows(connection, "history"))
+    try:
+        return tuple(Entry(*row) for row in _rows(connection, "history"))
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _INSUFFICIENT_PRIVILEGE:
+            raise
+        detail = "The table schemakit.history cannot be read."
+        raise AccessDenied(detail, remedy=_HISTORY_REMEDY) from error
 
 
 def checksums(connection: Connection, version_table: Name) -> dict[str, str]:
     """Return the checksum of the file from which each revision was last applied."""
-    if not history_table(connection).table:
+    there = history_table(connection)
+    if not (there.table and there.readable):
         return {}
     rows = _rows(connection, "checksums", version_table=str(version_table))
     return {row.revision: row.checksum for row in rows if row.direction == "upgrade"}

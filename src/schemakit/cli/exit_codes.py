@@ -32,6 +32,7 @@ class ExitCode(IntEnum):
     PENDING = 3, "revisions are pending, or the database differs from the models"
     BLOCKED = 4, "the database is ahead of this code, or another process has yet to migrate it"
     INTERRUPTED = 130, "interrupted (Ctrl-C); what was not committed is rolled back"
+    TERMINATED = 143, "ended from outside (SIGTERM); the same"
 
 
 _OF_ERRORS = (

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Lines:
     """A line on stderr for whatever begins or needs attention."""
 
-    kinds = frozenset({"revision_started", "waiting_for_lock", "retrying", "notice"})
+    kinds = frozenset({"revision_started", "waiting_for_lock", "retrying", "blocked", "notice"})
 
     def __call__(self, event: Event) -> None:
         """Write *event*, if it is one of `kinds`."""
@@ -69,7 +69,8 @@ class Live:
 
     def __call__(self, event: Event) -> None:
         """Draw *event*."""
-        self._waiting = line(event) if event.kind == "waiting_for_lock" else ""
+        waits = event.kind in ("waiting_for_lock", "blocked")
+        self._waiting = line(event) if waits else ""
         if event.kind in ("retrying", "notice"):
             self._screen.console.print(line(event), markup=False, highlight=False)
         elif event.kind == "waiting_for_lock":

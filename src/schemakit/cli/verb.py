@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
@@ -66,16 +68,47 @@ async def _run(function: Verb, given: dict[str, Any], output: Output) -> ExitCod
     return await function(call, **given)
 
 
+class Terminated:
+    """SIGTERM as a cancellation, as asyncio makes one of SIGINT.
+
+    Attributes:
+        here: whether it has come.
+    """
+
+    def __init__(self) -> None:
+        self.here = False
+
+    async def heard(self, work: Coroutine[Any, Any, ExitCode]) -> ExitCode:
+        """Await *work*, and cancel it when the signal comes."""
+        task = asyncio.current_task()
+
+        def end() -> None:
+            self.here = True
+            if task is not None:
+                task.cancel()
+
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; another thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+        return await work
+
+
 def answered(work: Callable[[], Coroutine[Any, Any, ExitCode]], output: Output) -> ExitCode:
     """Run *work* in an event loop, say what goes wrong in it, and return the exit code.
 
-    Ctrl-C cancels *work*, which rolls back what it has not committed, before this returns.
+    Ctrl-C or SIGTERM cancels *work*, which rolls back what it has not committed, before this
+    returns.
     """
+    ended = Terminated()
     try:
-        return asyncio.run(work())
+        return asyncio.run(ended.heard(work()))
     except KeyboardInterrupt:
         output.interrupted()
         return ExitCode.INTERRUPTED
+    except asyncio.CancelledError:
+        if not ended.here:
+            raise
+        output.interrupted()
+        return ExitCode.TERMINATED
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
             raise

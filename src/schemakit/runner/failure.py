@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from sqlalchemy.exc import StatementError
 
 from schemakit.errors import (
+    AccessDenied,
     ConnectionLost,
     EnvironmentFailed,
     PoolerRefused,
@@ -119,7 +120,11 @@ def explained(
     blamed = journal.blamed if journal else None
     if journal is None or blamed is None:
         detail = f"{type(said).__name__}: {brief(said)}"
-        return _lost(detail, kept, heads) if lost else EnvironmentFailed(detail)
+        if lost:
+            return _lost(detail, kept, heads)
+        if _sqlstate(getattr(error, "orig", None)) == _INSUFFICIENT_PRIVILEGE:
+            return AccessDenied(f"While env.py ran: {brief(said)}.")
+        return EnvironmentFailed(detail)
     if lost and revision is None and blamed.id in [each.revision for each in kept]:
         detail = f"{type(said).__name__}, after {blamed.id} was committed: {brief(said)}"
         return _lost(f"{detail}\n{_left(kept, heads, external=external)}", kept, heads)
@@ -158,6 +163,7 @@ def _lost(detail: str, kept: tuple[Applied, ...], heads: tuple[str, ...] | None)
     return ConnectionLost(detail, applied=kept, heads=heads or ())
 
 
+_INSUFFICIENT_PRIVILEGE = "42501"
 _PART = "An autocommit_block() has committed, so the database also keeps the first part of"
 _UNSURE = "That statement ran outside a transaction: it may be done, half done or not done."
 _RESUMED = "The next run sees in the catalog how far that got, and goes on from there."
@@ -254,6 +260,13 @@ def _left(kept: tuple[Applied, ...], heads: tuple[str, ...] | None, *, external:
 
 _HINTS = {
     "25001": "run it in `with op.get_context().autocommit_block():`, on an engine.",
+    "40P01": "run again; if it happens again, take the locks in one order (LOCK TABLE first).",
+    "42501": "grant that right, or migrate as the role that owns the objects: Settings(role=…), "
+    "--role.",
+    "55P03": "end the session named above, or wait for it; Settings(lock_timeout=…, retry_for=…), "
+    "--lock-timeout and --retry-for say how long to wait, and to try again.",
+    "57014": "Settings(statement_timeout=…), --statement-timeout or the revision's own says how "
+    "long it may take; if it was cancelled by somebody, run again.",
     "55006": "a Session or cursor of the revision is still open on that table: close it first, or "
     "set transaction_per_migration=True.",
     "25P02": "an earlier statement failed and the revision went on: use a savepoint around it.",

@@ -50,7 +50,7 @@ class Status:
         ]
         lines += [f"pending   {revision}" for revision in self.pending]
         lines += [f"unknown   {revision}" for revision in self.unknown]
-        lines += [f"changed   {revision} (applied from another file)" for revision in self.changed]
+        lines += [f"changed   {revision} (since it was applied)" for revision in self.changed]
         lines += [f"invalid   index {index}" for index in self.invalid_indexes]
         lines.append(f"status    {self._verdict()}")
         return "\n".join(lines)

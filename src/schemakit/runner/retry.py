@@ -66,7 +66,8 @@ class Patience:
         if monotonic() - self._began + pause > self.seconds:
             return None
         who = f", in the way: {in_the_way(error.blockers)}" if error.blockers else ""
-        when = ", or when they are gone" if error.blockers else ""
+        when = " or when they are gone" if error.blockers else ""
+        when += f", for {self.left:.0f} s more at most"
         message = (
             f"{_PASSING[sqlstate]} in {error.revision}{who}: trying again in {pause:.1f} s{when}"
         )

@@ -68,6 +68,8 @@ def assume(connection: Connection, role: str, sql: str) -> None:
         if role and getattr(error.orig, "sqlstate", None) in _REFUSED:
             said = str(error.orig).partition("\n")[0].rpartition(": ")[2]
             detail = f"The role {Name(role)} cannot be assumed: {said}."
-            remedy = f"GRANT {Name(role)} TO the role that connects, or choose another role=."
+            remedy = f"GRANT {Name(role)} TO the role that connects, or choose another role."
+            if "exist" in said:
+                remedy = "look at its name, or create it."
             raise AccessDenied(detail, remedy=remedy) from None
         raise
