@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .target import Session
 
-_SHORTEST, _FIRST, _LONGEST = 0.05, 0.2, 2.0
+_SHORTEST, _FIRST, _LONGEST = 0.05, 0.1, 2.0
 #: Seconds that a statement waits before somebody is told, and until it is told again.
 _TELL_AFTER = 5.0
 #: Seconds; a transaction older than that will not end in as many more, says experience.
