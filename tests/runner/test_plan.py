@@ -241,7 +241,24 @@ async def test_it_prints_well(engine, directory):
         "  INSERT INTO a VALUES (2)\n"
         '    ROW EXCLUSIVE on "a" · brief · in transaction\n'
         "  … and 6 more like it\n"
+        '  held to the end of the revision: ACCESS EXCLUSIVE on "a"\n'
         "\n"
         "r2, revision r2\n"
         "  no statement"
     )
+
+
+async def test_what_is_held_while_more_runs_is_said(engine, oracle, directory):
+    await oracle.execute("CREATE TABLE busy (id int)")
+    directory.revision(
+        "r1",
+        """
+        op.execute("ALTER TABLE busy ADD COLUMN a int")
+        op.execute("CREATE TABLE fresh (id int)")
+        op.execute("UPDATE busy SET a = 1")
+        """,
+    ).revision("r2", 'op.execute("ALTER TABLE busy ADD COLUMN b int")').settle()
+    found = await schemakit.plan(engine, migrations=directory)
+    assert [str(lock) for lock in found.revisions[0].held] == ['ACCESS EXCLUSIVE on "busy"']
+    assert found.revisions[1].held == ()
+    assert 'held to the end of the revision: ACCESS EXCLUSIVE on "busy"' in str(found)

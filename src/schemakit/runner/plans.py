@@ -10,6 +10,7 @@ from typing import Literal
 
 from schemakit.sql import Name, without_literals
 from schemakit.sql.effects import Answer, TableLock, locks_text
+from schemakit.sql.locks import LockMode
 
 from .results import duration_text, heads_text
 from .revisions import Revision
@@ -134,6 +135,18 @@ class PlannedRevision:
     failed: str = ""
     rehearsed: bool = False
 
+    @property
+    def held(self) -> tuple[TableLock, ...]:
+        """What it locks against writers or readers, and keeps while further statements run."""
+        inside = [each for each in self.statements if each.in_transaction != "no"]
+        inside = [each for each in inside if not (each.autocommit or each.refused)]
+        strongest: dict[str, TableLock] = {}
+        for lock in (lock for each in inside[:-1] for lock in each.locks if not lock.new):
+            known = strongest.get(lock.where)
+            if lock.mode >= LockMode.SHARE and (known is None or lock.mode > known.mode):
+                strongest[lock.where] = lock
+        return tuple(sorted(strongest.values(), key=lambda lock: lock.mode, reverse=True))
+
     def __str__(self) -> str:
         """Its id and what it is for, its statements, each with what it does."""
         lines = [f"{self.revision.id}, {self.revision.doc}".removesuffix(", ")]
@@ -141,6 +154,8 @@ class PlannedRevision:
             lines += _few(list(alike))
         if not self.statements and not self.unknown:
             lines.append("  no statement")
+        if self.held:
+            lines.append(f"  held to the end of the revision: {locks_text(self.held)}")
         if self.unknown:
             lines.append(f"  unknown: {self.unknown}")
         if self.failed:
