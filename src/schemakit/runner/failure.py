@@ -119,12 +119,7 @@ def explained(
     said = broken.first(error) if lost else error
     blamed = journal.blamed if journal else None
     if journal is None or blamed is None:
-        detail = f"{type(said).__name__}: {brief(said)}"
-        if lost:
-            return _lost(detail, kept, heads)
-        if _sqlstate(getattr(error, "orig", None)) == _INSUFFICIENT_PRIVILEGE:
-            return AccessDenied(f"While env.py ran: {brief(said)}.")
-        return EnvironmentFailed(detail)
+        return _of_env_py(said, kept, heads, lost=lost)
     if lost and revision is None and blamed.id in [each.revision for each in kept]:
         detail = f"{type(said).__name__}, after {blamed.id} was committed: {brief(said)}"
         return _lost(f"{detail}\n{_left(kept, heads, external=external)}", kept, heads)
@@ -157,6 +152,21 @@ def explained(
         blockers=observation.blockers,
         remedy=_REPEATABLE if partial else _remedy(said),
     )
+
+
+def _of_env_py(
+    said: BaseException,
+    kept: tuple[Applied, ...],
+    heads: tuple[str, ...] | None,
+    *,
+    lost: bool,
+) -> SchemakitError:
+    detail = f"{type(said).__name__}: {brief(said)}"
+    if lost:
+        return _lost(detail, kept, heads)
+    if _sqlstate(getattr(said, "orig", None)) == _INSUFFICIENT_PRIVILEGE:
+        return AccessDenied(f"While env.py ran: {brief(said)}.")
+    return EnvironmentFailed(detail)
 
 
 def _lost(detail: str, kept: tuple[Applied, ...], heads: tuple[str, ...] | None) -> ConnectionLost:
