@@ -33,8 +33,8 @@ if TYPE_CHECKING:
         status,
         wait_until_current,
     )
-    from schemakit.runner.plan import plan
-    from schemakit.runner.plans import Plan
+    from schemakit.runner.planning.model import Plan
+    from schemakit.runner.planning.plan import plan
     from schemakit.runner.results import Event, Result
     from schemakit.runner.revisions import Applied, Revision
     from schemakit.runner.settings import Migrations, Settings
@@ -82,8 +82,8 @@ _HOMES = {
         "wait_until_current",
     ),
     "schemakit.runner.findings": ("Drift", "Status"),
-    "schemakit.runner.plan": ("plan",),
-    "schemakit.runner.plans": ("Plan",),
+    "schemakit.runner.planning.plan": ("plan",),
+    "schemakit.runner.planning.model": ("Plan",),
     "schemakit.runner.results": ("Event", "Result"),
     "schemakit.runner.revisions": ("Applied", "Revision"),
     "schemakit.runner.settings": ("Migrations", "Settings"),

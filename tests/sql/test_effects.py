@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemakit.sql import Name
-from schemakit.sql.effects import Effects, TableLock, together, with_new
-from schemakit.sql.effects_read import effects_of
-from schemakit.sql.effects_sequences import Insertion, movement
+from schemakit.sql.effects.model import Effects, TableLock, together, with_new
+from schemakit.sql.effects.read import effects_of
+from schemakit.sql.effects.sequences import Insertion, movement
 from schemakit.sql.locks import LockMode
 
 T = Name("t")

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from sqlalchemy import make_url
 
-from schemakit.sql.effects_read import effects_of
+from schemakit.sql.effects.read import effects_of
 from schemakit.sql.locks import LockMode
 
 SCHEMA = """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from schemakit.catalog.model import Entry
     from schemakit.errors import SchemakitError
     from schemakit.runner.findings import Drift, Status
-    from schemakit.runner.plans import Plan, PlannedRevision
+    from schemakit.runner.planning.model import Plan, PlannedRevision
     from schemakit.runner.results import Event, Result
     from schemakit.runner.revisions import Revision
 

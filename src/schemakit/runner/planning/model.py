@@ -8,12 +8,11 @@ from itertools import groupby
 from textwrap import indent
 from typing import Literal
 
+from schemakit.runner.results import duration_text, heads_text
+from schemakit.runner.revisions import Revision
 from schemakit.sql import Name, without_literals
-from schemakit.sql.effects import Answer, TableLock, locks_text
+from schemakit.sql.effects.model import Answer, TableLock, locks_text
 from schemakit.sql.locks import LockMode
-
-from .results import duration_text, heads_text
-from .revisions import Revision
 
 Direction = Literal["upgrade", "downgrade"]
 

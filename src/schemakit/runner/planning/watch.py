@@ -12,25 +12,25 @@ from sqlalchemy import event
 
 from schemakit.catalog import read
 from schemakit.errors import StatementRefused
+from schemakit.runner import wire
+from schemakit.runner.driver import run_simple
+from schemakit.runner.environment import Observation
 from schemakit.sql import leading_keyword, parser
 from schemakit.sql.delivery import statements_of
-from schemakit.sql.effects_sequences import Movement, movement
+from schemakit.sql.effects.sequences import Movement, movement
 from schemakit.sql.lexer import tokens
 from schemakit.sql.locks import LockMode
 
-from . import wire
-from .driver import run_simple
-from .environment import Observation
+from .ledger import Ledger
 from .plan import planned_statement
-from .rehearse_ledger import Ledger
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from schemakit.runner.limits import Limits
     from schemakit.sql import Name
 
-    from .limits import Limits
-    from .plans import PlannedStatement
+    from .model import PlannedStatement
 
 _NOTHING = "-- not rehearsed"  # what is sent instead: the driver sees that there is no statement
 _LOOKS = frozenset(("select", "show", "with", "values", "table"))

@@ -11,24 +11,23 @@ import anyio.to_thread
 
 from schemakit.catalog import read
 from schemakit.errors import ConfigurationError, DatabaseAhead, UnsupportedServer
+from schemakit.runner.locate import Source
+from schemakit.runner.results import heads_text
+from schemakit.runner.settings import Settings
+from schemakit.runner.shelter import sheltered
+from schemakit.runner.target import Target
+from schemakit.runner.view import View, viewed
 from schemakit.sql import parser
 from schemakit.sql.delivery import statements_of
-from schemakit.sql.effects import Effects, with_new
-from schemakit.sql.effects_read import effects_of
+from schemakit.sql.effects.model import Effects, with_new
+from schemakit.sql.effects.read import effects_of
 
-from .locate import Source
-from .plans import Direction, Plan, PlannedRevision, PlannedStatement
-from .results import heads_text
-from .settings import Settings
-from .shelter import sheltered
-from .target import Target
-from .view import View, viewed
+from .model import Direction, Plan, PlannedRevision, PlannedStatement
 
 if TYPE_CHECKING:
+    from schemakit.runner._alembic.offline import Written
+    from schemakit.runner.directory import Directory
     from schemakit.sql import Name
-
-    from ._alembic.offline import Written
-    from .directory import Directory
 
 #: What goes down unless the direction is given: ``-1``, ``base``, ``branch@base``.
 _DOWN = re.compile(r"(?:.+@)?(?:-\d+|base)")
@@ -144,7 +143,7 @@ def _planned(
     versions: tuple[str, ...],
     revision: str,
 ) -> tuple[PlannedRevision, ...]:
-    from ._alembic import offline  # noqa: PLC0415 - Alembic is imported where it is used
+    from schemakit.runner._alembic import offline  # noqa: PLC0415 - Alembic is imported where it is used
 
     sheets = offline.written(directory.located, scripts, way, versions, revision)
     made: set[Name] = set()

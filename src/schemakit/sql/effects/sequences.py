@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .effects_functions import kind
-from .effects_nodes import Node, all_of, inner, kind_of, name, strings, word
-from .name import Name
+from schemakit.sql.name import Name
+
+from .functions import kind
+from .nodes import Node, all_of, inner, kind_of, name, strings, word
 
 _IGNORES_GIVEN = "OVERRIDING_USER_VALUE"
 _MENTIONED = re.compile(r"\b(?:nextval|setval)\b", re.IGNORECASE)

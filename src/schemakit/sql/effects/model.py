@@ -1,6 +1,6 @@
 """What a statement does to those who use the database meanwhile: values, and how they add up.
 
-`effects_read` gets them from a statement's text.
+`read` gets them from a statement's text.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .locks import LockMode
-from .name import Name
+from schemakit.sql.locks import LockMode
+from schemakit.sql.name import Name
 
 #: ``maybe``: it depends on what is in the database, which the text does not tell.
 Answer = Literal["no", "maybe", "yes"]

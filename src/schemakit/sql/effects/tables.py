@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from . import effects_functions as functions
-from .effects import Answer, Effects, TableLock, together
-from .effects_nodes import (
+from schemakit.sql.locks import LockMode
+from schemakit.sql.name import Name
+
+from . import functions
+from .model import Answer, Effects, TableLock, together
+from .nodes import (
     Node,
     all_of,
     calls,
@@ -20,8 +23,6 @@ from .effects_nodes import (
     strings,
     word,
 )
-from .locks import LockMode
-from .name import Name
 
 AX, SRX = LockMode.ACCESS_EXCLUSIVE, LockMode.SHARE_ROW_EXCLUSIVE
 SUX, RS, AS = LockMode.SHARE_UPDATE_EXCLUSIVE, LockMode.ROW_SHARE, LockMode.ACCESS_SHARE

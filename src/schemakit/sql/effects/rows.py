@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import effects_functions as functions
-from .effects import Answer, Effects, TableLock, strongest_of, together, unknown
-from .effects_nodes import Node, all_of, calls, inner, is_on, kind_of, name, options, type_of
-from .locks import LockMode
-from .name import Name
+from schemakit.sql.locks import LockMode
+from schemakit.sql.name import Name
+
+from . import functions
+from .model import Answer, Effects, TableLock, strongest_of, together, unknown
+from .nodes import Node, all_of, calls, inner, is_on, kind_of, name, options, type_of
 
 AS, RS = LockMode.ACCESS_SHARE, LockMode.ROW_SHARE
 RX = LockMode.ROW_EXCLUSIVE

@@ -7,14 +7,14 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from schemakit.errors import ConfigurationError, TransactionRefused
+from schemakit.runner import failure, wire
+from schemakit.runner.environment import run
+from schemakit.runner.limits import Limits
+from schemakit.runner.reporter import Reporter
+from schemakit.runner.roles import assumed
+from schemakit.runner.target import Session
 
-from . import failure, wire
-from .environment import run
-from .limits import Limits
-from .rehearse_watch import Watch
-from .reporter import Reporter
-from .roles import assumed
-from .target import Session
+from .watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncTransaction
 
     from schemakit.catalog.model import Server
+    from schemakit.runner.directory import Directory
+    from schemakit.runner.results import Event
+    from schemakit.runner.settings import Settings
 
-    from .directory import Directory
-    from .plans import Plan, PlannedRevision
-    from .results import Event
-    from .settings import Settings
+    from .model import Plan, PlannedRevision
 
 #: What the server says where a rehearsal differs from a run that commits on its way.
 _DIFFERS = {

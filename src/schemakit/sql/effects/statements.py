@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .effects import Answer, Effects, TableLock, together, unknown
-from .effects_nodes import (
+from schemakit.sql.locks import LockMode
+from schemakit.sql.name import Name
+
+from .model import Answer, Effects, TableLock, together, unknown
+from .nodes import (
     Node,
     all_of,
     inner,
@@ -17,8 +20,6 @@ from .effects_nodes import (
     strings,
     word,
 )
-from .locks import LockMode
-from .name import Name
 
 Reader = Callable[[Node], Effects]
 

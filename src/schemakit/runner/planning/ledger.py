@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from schemakit.sql import Name
-from schemakit.sql.effects import TableLock, strongest_of
+from schemakit.sql.effects.model import TableLock, strongest_of
 from schemakit.sql.locks import LockMode
 
-from .plans import Measured
+from .model import Measured
 
 if TYPE_CHECKING:
     from schemakit.catalog.model import OwnLock, Relation

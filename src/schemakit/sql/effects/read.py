@@ -6,12 +6,13 @@ PostgreSQL 14 to 18 the answers are the same.
 
 from __future__ import annotations
 
-from . import effects_statements as on
-from .effects import Effects, together, unknown
-from .effects_nodes import Node, inner, kind_of, type_of
-from .effects_rows import copy, explain, rows, table_as, view
-from .effects_tables import alter_table, create_table
-from .text import is_empty
+from schemakit.sql.text import is_empty
+
+from . import statements as on
+from .model import Effects, together, unknown
+from .nodes import Node, inner, kind_of, type_of
+from .rows import copy, explain, rows, table_as, view
+from .tables import alter_table, create_table
 
 _READERS: dict[str, on.Reader | Effects] = {
     "alter_database_refresh_coll_stmt": Effects(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .name import Name
+from schemakit.sql.name import Name
 
 Node = Any  # a protobuf message: libpg_query's tree has no types
 

@@ -1,0 +1,1 @@
+"""What would run, and a rehearsal of it."""
