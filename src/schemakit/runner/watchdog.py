@@ -101,7 +101,8 @@ class Watchdog:
                     found = await second.run_sync(read.blockers, pid)
                     self.blockers = found or self.blockers
                     if self._watch.may_yield(adapted) and _here_to_stay(found):
-                        self._watch.yielded |= await second.run_sync(read.give_way, pid)
+                        self._watch.yielded = True  # the error may come before the answer
+                        self._watch.yielded = await second.run_sync(read.give_way, pid)
         except (PostgresError, SQLAlchemyError, OSError, InterfaceError) as error:
             if isinstance(error, PostgresError | PoolTimeout):
                 self._alive = monotonic()  # there is a server: it refused
