@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from schemakit.runner.verify import Verified, verify_server
 
-    from .hashing.batches import hash_partitions, partition_keys
+    from .hashing.batches import partition_keys
+    from .hashing.columns import hash_partitions
     from .hashing.native import hash_partition
     from .hashing.text import hashtext, hashtextextended, partition_key
 
@@ -35,7 +36,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "schemakit.partitioning.hashing.batches": ("hash_partitions", "partition_keys"),
+    "schemakit.partitioning.hashing.batches": ("partition_keys",),
+    "schemakit.partitioning.hashing.columns": ("hash_partitions",),
     "schemakit.partitioning.hashing.native": ("hash_partition",),
     "schemakit.partitioning.hashing.text": ("hashtext", "hashtextextended", "partition_key"),
     # It asks a server: users look for it here, the layers want it there.

@@ -15,7 +15,6 @@ Key = str | bytes | UUID
 
 #: The largest int4: a modulus beyond it is none in SQL.
 MAX_MODULUS = 2**31 - 1
-_SEEDS = range(-(2**63), 2**63)
 _encoded = str.encode  # a subclass may encode in a way of its own
 
 
@@ -45,7 +44,7 @@ def hashtextextended(value: Key, seed: int) -> int:
         KeyRefused: as for `hashtext`.
         ConfigurationError: the seed is no int8.
     """
-    if not isinstance(seed, int) or seed not in _SEEDS:
+    if not _is_int8(seed):
         detail = "The seed is no int8."
         raise ConfigurationError(detail, remedy="give an int from -2**63 to 2**63-1.")
     found = hash64(text_bytes(value), seed & 0xFFFFFFFFFFFFFFFF)
@@ -82,6 +81,10 @@ def checked_modulus(modulus: SupportsIndex) -> int:
         return checked_modulus(int(index(modulus)))  # numpy's
     detail = "The modulus is no int from 1 to 2147483647."
     raise ConfigurationError(detail, remedy="give the number of partitions.")
+
+
+def _is_int8(value: object) -> bool:
+    return isinstance(value, int) and -(2**63) <= value < 2**63
 
 
 def text_bytes(value: object) -> bytes:
