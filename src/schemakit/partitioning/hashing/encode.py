@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache
 from operator import index
-from struct import pack
+from struct import pack, unpack
 from typing import NamedTuple
 from uuid import UUID
 
@@ -156,7 +156,7 @@ def _double(value: object) -> Encoded:
 def _single(value: object) -> Encoded:
     number = _float(value)
     try:
-        (stored,) = memoryview(pack("f", number)).cast("f")
+        (stored,) = unpack("<f", pack("<f", number))
     except OverflowError:
         raise KeyRefused("This number does not fit into float4.") from None
     return _floating(stored)

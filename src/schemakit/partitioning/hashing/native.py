@@ -85,6 +85,11 @@ def placed(error: HashUnknown | KeyRefused, place: str) -> HashUnknown | KeyRefu
     return type(error)(f"{place}: {error.detail}", remedy=error.remedy)
 
 
+def hash_value(name: str, value: object) -> int:
+    """Return the hash of *value* as the type *name*, unsigned, as partitioning takes it."""
+    return _hash(encoded(kind_named(name), value))
+
+
 def _hash(found: Encoded) -> int:
     if isinstance(found, bytes):
         return hash64(found, SEED)
