@@ -15,6 +15,7 @@ Key = str | bytes | UUID
 
 #: The largest int4: a modulus beyond it is none in SQL.
 MAX_MODULUS = 2**31 - 1
+_TAKE_OUT = "take it out: the server would refuse the row, too."
 _encoded = str.encode  # a subclass may encode in a way of its own
 
 
@@ -98,9 +99,8 @@ def text_bytes(value: object) -> bytes:
         try:
             data = _encoded(value)
         except UnicodeEncodeError as error:
-            raise HashUnknown(
-                f"There is a lone surrogate at position {error.start}: UTF-8 has no such character."
-            ) from None
+            detail = f"There is a lone surrogate at position {error.start}: UTF-8 has none."
+            raise HashUnknown(detail, remedy=_TAKE_OUT) from None
     elif isinstance(value, bytes):
         data = value
     elif isinstance(value, UUID):
@@ -109,7 +109,7 @@ def text_bytes(value: object) -> bytes:
         raise KeyRefused(f"{kind_of(value)} is hashed as no text: it takes str, bytes or UUID.")
     if b"\0" in data:
         detail = f"There is a NUL at byte {data.index(0)}: PostgreSQL's text holds none."
-        raise HashUnknown(detail)
+        raise HashUnknown(detail, remedy=_TAKE_OUT)
     return data
 
 
