@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test test-lowest test-matrix check format bench docs clean
+.PHONY: demo test oracle test-lowest test-matrix check format bench docs clean
 
 # The stamp is younger than pyproject.toml when the environment is what that file asks for.
 $(VENV)/.ready: pyproject.toml
@@ -19,6 +19,9 @@ demo: $(VENV)/.ready ## Start an embedded PostgreSQL, upgrade it to head, print 
 
 test: $(VENV)/.ready ## Run the tests (SCHEMAKIT_TEST_PG=14 … 18 takes that server from the matrix).
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+oracle: $(VENV)/.ready ## Compare a million random keys with the server (SCHEMAKIT_TEST_PG as above).
+	SCHEMAKIT_TEST_LONG=1 $(BIN)/python -m pytest tests/partitioning/test_oracle.py $(ARGS)
 
 $(VENV)-lowest/.ready: pyproject.toml tools/lowest.py
 	test -x $(VENV)-lowest/bin/python || $(PYTHON) -m venv $(VENV)-lowest

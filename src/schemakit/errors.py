@@ -15,6 +15,8 @@ does not say the way out is not finished.
      │   ├─ UnreachableRevision            not on the way from where the database stands
      │   ├─ LockRefused                    the lock cannot be held as was asked
      │   ├─ PoolerRefused                  prepared statements behind a transaction pooler
+     │   ├─ HashUnknown                    what only the server can hash
+     │   ├─ KeyRefused                     a value that the key's type does not take
      │   └─ MultipleHeads                  ``head`` is ambiguous
      ├─ ConnectionFailed                   no connection to the server was to be had
      ├─ ConnectionLost                     the connection broke
@@ -31,6 +33,7 @@ does not say the way out is not finished.
      ├─ TransactionRefused                 cannot run inside the caller's transaction
      ├─ StatementRefused                   SQL that asyncpg cannot be made to run
      ├─ NotCommitted                       the run ended but the server does not have it
+     ├─ HashMismatch                       the server hashes otherwise than the calculator
      └─ EmbeddedError                      the embedded server
          └─ BinariesNotFound               no PostgreSQL to run
 """
@@ -142,6 +145,18 @@ class PoolerRefused(ConfigurationError):
         '"prepared_statement_cache_size": 0}) on asyncpg >= 0.31, or a pgbouncer >= 1.21 with '
         "max_prepared_statements set."
     )
+
+
+class HashUnknown(ConfigurationError):
+    """How the server hashes this cannot be known outside of it."""
+
+    remedy = "ask the server: hashtext(…), satisfies_hash_partition(…), or tableoid::regclass."
+
+
+class KeyRefused(ConfigurationError):
+    """This value is none that a key of that type can have."""
+
+    remedy = "give it as asyncpg would take it for the column; docs/hashing.md lists the types."
 
 
 class ConnectionFailed(SchemakitError):
@@ -282,6 +297,12 @@ class NotCommitted(SchemakitError):
     """The run ended without an error, but the server does not have its revisions."""
 
     remedy = "env.py rolled its transaction back: let it commit, or use schemakit.env."
+
+
+class HashMismatch(SchemakitError):
+    """This server does not hash as schemakit's calculator does."""
+
+    remedy = "do not compute partitions for it: ask it, with tableoid::regclass or hashtext(…)."
 
 
 class EmbeddedError(SchemakitError):

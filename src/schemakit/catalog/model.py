@@ -204,3 +204,43 @@ class Entry:
         when = f"{self.finished:%Y-%m-%d %H:%M:%S}"
         what = f"{self.direction:<9} {self.revision}"
         return f"{when}  {what}  by {who} on {self.host} ({self.seconds:.3f} s)"
+
+
+@dataclass(frozen=True, slots=True)
+class HashedColumn:
+    """A column of a partition key, or one whose text is not hashed by its bytes.
+
+    Attributes:
+        name: None for an expression.
+        type: as in SQL, without a modifier; of a domain, the type below it. None of an expression.
+        label: whether it is an enum.
+        bytewise: whether its collation is deterministic, or it has none.
+        stock: whether its hash function is PostgreSQL's own.
+    """
+
+    name: str | None
+    type: str | None
+    label: bool
+    bytewise: bool
+    stock: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hashing:
+    """How a server hashes.
+
+    Attributes:
+        version_num: as ``server_version_num``.
+        encoding: of the database, e.g. ``UTF8``.
+        probes: what its hash functions have answered.
+        found: whether the relation that was asked for exists.
+        by_hash: whether that is partitioned by hash.
+        columns: the columns of its key; or, of one that is not, those not hashed by their bytes.
+    """
+
+    version_num: int
+    encoding: str
+    probes: tuple[int | None, ...]
+    found: bool
+    by_hash: bool
+    columns: tuple[HashedColumn, ...]

@@ -320,3 +320,58 @@ SELECT DISTINCT ON (revision) revision, direction, checksum
   FROM schemakit.history
  WHERE version_table = CAST(:version_table AS text)
  ORDER BY revision, id DESC
+
+-- name: hashing
+-- How the server hashes, by its own functions, and what it hashes of the relation :table: the columns
+-- of its key, if it is partitioned by hash; else those whose text is not hashed by its bytes. The
+-- calculator's answers to the same questions are in runner/verify.py. The characters of the second
+-- one come from rows, since the planner would make them beforehand, where the encoding has none.
+SELECT current_setting('server_version_num')::int AS version_num,
+       current_setting('server_encoding') AS encoding,
+       ARRAY[hashtext('schemakit-13c')::bigint,
+             hashtext((SELECT string_agg(chr(code), '')
+                         FROM unnest(ARRAY[233, 28450, 128512]) AS code
+                        WHERE current_setting('server_encoding') = 'UTF8')),
+             hashint8extended(-5000000000, 8816678312871386365),
+             hashtextextended('schemakit-13c', 8816678312871386365),
+             uuid_hash_extended('00112233-4455-6677-8899-aabbccddeeff', 8816678312871386365),
+             hash_numeric_extended(-1234567.8900, 8816678312871386365),
+             hashfloat8extended(1.5, 8816678312871386365)] AS probes,
+       t.oid IS NOT NULL AS found,
+       coalesce(p.partstrat::text, '') = 'h' AS by_hash,
+       c.name,
+       c.type,
+       c.label,
+       c.bytewise,
+       c.stock
+  FROM (SELECT to_regclass(CAST(:table AS text)) AS oid) AS t
+  LEFT JOIN pg_catalog.pg_partitioned_table AS p ON p.partrelid = t.oid
+  LEFT JOIN LATERAL (
+       SELECT coalesce(k.place, a.attnum) AS place,
+              a.attname::text AS name,
+              (WITH RECURSIVE domains AS (
+                  SELECT y.oid, y.typbasetype FROM pg_catalog.pg_type AS y WHERE y.oid = a.atttypid
+                   UNION ALL
+                  SELECT y.oid, y.typbasetype
+                    FROM domains AS d
+                    JOIN pg_catalog.pg_type AS y ON y.oid = d.typbasetype)
+               SELECT format_type(oid, NULL) FROM domains WHERE typbasetype = 0) AS type,
+              EXISTS (SELECT FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = a.atttypid) AS label,
+              coalesce(l.collisdeterministic, true) AS bytewise,
+              NOT EXISTS (SELECT
+                            FROM pg_catalog.pg_opclass AS o
+                            JOIN pg_catalog.pg_amproc AS m ON m.amprocfamily = o.opcfamily
+                            JOIN pg_catalog.pg_proc AS f ON f.oid = m.amproc
+                           WHERE o.oid = k.class
+                             AND m.amproclefttype = o.opcintype
+                             AND m.amprocrighttype = o.opcintype
+                             AND f.pronamespace <> 'pg_catalog'::regnamespace) AS stock
+         FROM unnest(p.partattrs, p.partcollation, p.partclass)
+              WITH ORDINALITY AS k (number, locale, class, place)
+         FULL JOIN (SELECT * FROM pg_catalog.pg_attribute
+                     WHERE attrelid = t.oid AND attnum > 0 AND NOT attisdropped) AS a
+              ON a.attnum = k.number
+         LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = coalesce(k.locale, a.attcollation)
+        WHERE CASE WHEN p.partstrat = 'h' THEN k.place IS NOT NULL
+                   ELSE NOT l.collisdeterministic END) AS c ON true
+ ORDER BY c.place

@@ -16,6 +16,8 @@ from schemakit.sql import Name, without_literals
 from .model import (
     ColumnSequence,
     Entry,
+    HashedColumn,
+    Hashing,
     HistoryTable,
     IndexName,
     LeaseHolder,
@@ -235,3 +237,18 @@ def checksums(connection: Connection, version_table: Name) -> dict[str, str]:
         return {}
     rows = _rows(connection, "checksums", version_table=str(version_table))
     return {row.revision: row.checksum for row in rows if row.direction == "upgrade"}
+
+
+def hashing(connection: Connection, table: str | None) -> Hashing:
+    """Return how the server hashes, and the key of *table*, which is spelled as in SQL."""
+    rows = _rows(connection, "hashing", table=table)
+    columns = tuple(HashedColumn(*row[5:]) for row in rows if row.stock is not None)
+    first = rows[0]
+    return Hashing(
+        first.version_num,
+        first.encoding,
+        tuple(first.probes),
+        first.found,
+        first.by_hash,
+        columns,
+    )

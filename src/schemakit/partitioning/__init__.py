@@ -1,0 +1,59 @@
+"""Where a row lives: partitions told without asking the server.
+
+::
+
+    from schemakit.partitioning import hash_partition, partition_key
+
+    partition_key("a-collection", 100)  # abs(hashtext('a-collection') % 100)
+    hash_partition(("a-collection", 7), 16, types=("text", "int8"))  # PARTITION BY HASH
+
+Importing this package is light: a name's module is imported when the name is first used, numpy
+only for an array or a batch that is worth it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from schemakit.runner.verify import Verified, verify_server
+
+    from .hashing.batches import partition_keys
+    from .hashing.columns import hash_partitions
+    from .hashing.native import hash_partition
+    from .hashing.text import hashtext, hashtextextended, partition_key
+
+__all__ = [
+    "Verified",
+    "hash_partition",
+    "hash_partitions",
+    "hashtext",
+    "hashtextextended",
+    "partition_key",
+    "partition_keys",
+    "verify_server",
+]
+
+_HOMES = {
+    "schemakit.partitioning.hashing.batches": ("partition_keys",),
+    "schemakit.partitioning.hashing.columns": ("hash_partitions",),
+    "schemakit.partitioning.hashing.native": ("hash_partition",),
+    "schemakit.partitioning.hashing.text": ("hashtext", "hashtextextended", "partition_key"),
+    # It asks a server: users look for it here, the layers want it there.
+    "schemakit.runner.verify": ("Verified", "verify_server"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        detail = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(detail)
+    found: object = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__
