@@ -98,7 +98,7 @@ def _texts(block: Sequence[Any], first: int) -> list[bytes]:
     """Return the bytes of each of *block*'s keys; in a message they are counted from *first*."""
     try:
         texts = list(map(str.encode, block))
-        if b"\0" not in b"".join(texts):
+        if 0 not in b"".join(texts):
             return texts
     except (TypeError, UnicodeEncodeError):
         pass
