@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemakit.catalog.model import LeaseTable, LockHolder
+from schemakit.catalog.model import LockHolder, OwnTable
 from schemakit.errors import LockTimeout
 from schemakit.runner.flow import Fetch, Notify, Run, Sleep
 from schemakit.runner.leases import Lease
@@ -187,9 +187,9 @@ def test_every_setting_that_would_end_it_is_off():
     assert asked[0].sql.startswith("BEGIN; SET LOCAL a = 0; SET LOCAL b = 0; SELECT")
 
 
-THERE = LeaseTable(schema=True, table=True)
-NO_TABLE = LeaseTable(schema=True, table=False)
-NOTHING = LeaseTable(schema=False, table=False)
+THERE = OwnTable(schema=True, table=True, readable=True)
+NO_TABLE = OwnTable(schema=True, table=False, readable=False)
+NOTHING = OwnTable(schema=False, table=False, readable=False)
 
 
 def lease_asks(table, *answers):

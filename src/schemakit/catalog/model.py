@@ -91,14 +91,6 @@ class LeaseHolder(LockHolder):
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseTable:
-    """Whether the table of leases is there, and the schema for it."""
-
-    schema: bool
-    table: bool
-
-
-@dataclass(frozen=True, slots=True)
 class IndexName:
     """An index, with the table it belongs to."""
 
@@ -154,8 +146,8 @@ class ColumnSequence:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryTable:
-    """What there is of ``schemakit.history``.
+class OwnTable:
+    """What there is of a table in schemakit's own schema.
 
     Attributes:
         schema: whether its schema is there.

@@ -29,11 +29,6 @@ SELECT a.pid,
 -- The process that answers: behind a pooler, not the one that the client was told of.
 SELECT pg_backend_pid()
 
--- name: lease_table
--- Whether the table of leases is there, and the schema for it.
-SELECT to_regnamespace('schemakit') IS NOT NULL AS schema,
-       to_regclass('schemakit.migration_lease') IS NOT NULL AS table
-
 -- name: lease_holders
 -- Who holds the lease :key; one that has expired is nobody's.
 SELECT 0 AS pid,
@@ -296,16 +291,17 @@ SELECT pg_catalog.pg_terminate_backend(l.pid, CAST(:milliseconds AS bigint))
    AND l.classid = ((CAST(:key AS bigint) >> 32) & 4294967295)::oid
    AND l.objid = (CAST(:key AS bigint) & 4294967295)::oid
 
--- name: history_table
--- Whether the durable history is there, and the schema for it, and may be read. By the catalog:
--- to_regclass() needs a right on the schema.
+-- name: own_table
+-- Whether the table :name of schemakit's own schema is there, and that schema, and may be read. By
+-- the catalog: to_regclass() needs a right on the schema.
 SELECT n.oid IS NOT NULL AS schema,
        c.oid IS NOT NULL AS table,
        coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
                 false) AS readable
   FROM (SELECT) AS one
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = 'schemakit'
-  LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'history'
+  LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid
+       AND c.relname = CAST(:name AS text)
 
 -- name: history
 -- The durable history, newest first.

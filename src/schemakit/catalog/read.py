@@ -18,12 +18,11 @@ from .model import (
     Entry,
     HashedColumn,
     Hashing,
-    HistoryTable,
     IndexName,
     LeaseHolder,
-    LeaseTable,
     LockHolder,
     OwnLock,
+    OwnTable,
     Relation,
     Server,
 )
@@ -66,11 +65,6 @@ def lock_holders(connection: Connection, key: int) -> tuple[LockHolder, ...]:
 def backend_pid(connection: Connection) -> int:
     """Return the process id of the backend that answers."""
     return int(_rows(connection, "backend_pid")[0][0])
-
-
-def lease_table(connection: Connection) -> LeaseTable:
-    """Return whether the table of leases is there, and the schema for it."""
-    return LeaseTable(*_rows(connection, "lease_table")[0])
 
 
 def lease_holders(connection: Connection, key: int) -> tuple[LeaseHolder, ...]:
@@ -208,9 +202,9 @@ def end_session(connection: Connection, pid: int, key: int, seconds: float) -> b
     return bool(rows)
 
 
-def history_table(connection: Connection) -> HistoryTable:
-    """Return what there is of the durable history."""
-    return HistoryTable(*_rows(connection, "history_table")[0])
+def own_table(connection: Connection, name: str) -> OwnTable:
+    """Return what there is of the table ``schemakit.<name>``."""
+    return OwnTable(*_rows(connection, "own_table", name=name)[0])
 
 
 def history(connection: Connection) -> tuple[Entry, ...]:
@@ -219,7 +213,7 @@ def history(connection: Connection) -> tuple[Entry, ...]:
     Raises:
         AccessDenied: the role may not read it.
     """
-    if not history_table(connection).table:
+    if not own_table(connection, "history").table:
         return ()
     try:
         return tuple(Entry(*row) for row in _rows(connection, "history"))
@@ -232,7 +226,7 @@ def history(connection: Connection) -> tuple[Entry, ...]:
 
 def checksums(connection: Connection, version_table: Name) -> dict[str, str]:
     """Return the checksum of the file from which each revision was last applied."""
-    there = history_table(connection)
+    there = own_table(connection, "history")
     if not (there.table and there.readable):
         return {}
     rows = _rows(connection, "checksums", version_table=str(version_table))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from schemakit.errors import EnvironmentFailed, StatementRefused
@@ -97,7 +97,7 @@ class Observation:
         if not self._busy and self.journal is not None:
             self.journal.sent(sql)
 
-    def may_yield(self, adapted: object) -> bool:
+    def may_yield(self, adapted: object, /) -> bool:
         """Whether what waits now may be cancelled: it is rolled back whole, and has a limit."""
         journal = self.journal
         return (
@@ -120,6 +120,21 @@ class Observation:
         """A transaction begins, which may need limits of its own."""
         if self.limits is not None and self.limits.each and not _autocommits(connection):
             assume(connection, self.limits.settings.role, self.limits.opening())
+
+    @contextmanager
+    def elsewhere(self, connection: Connection) -> Iterator[None]:
+        """Have the limits hold in each transaction of *connection*, which env.py has opened."""
+        limits = self.limits
+        if limits is None:
+            yield
+            return
+        self.limits = replace(limits, local=True, each=True)
+        try:
+            if connection.in_transaction():
+                self.transaction(connection)
+            yield
+        finally:
+            self.limits = limits
 
     def revision(self, connection: Connection, lock_timeout: float | None) -> None:
         """A revision begins, which asks for a *lock_timeout* of its own, or does not."""

@@ -10,17 +10,14 @@ import os
 import socket
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from schemakit.catalog import read
 from schemakit.sql.literal import literal
 
 from .flow import Fetch, Flow, Run
-from .locks import Lock, lock_key
-
-if TYPE_CHECKING:
-    from schemakit.catalog.model import LeaseTable
+from .locks import Lock
+from .own_tables import made
 
 #: Seconds for which a lease is held after its last renewal.
 LEASE_SECONDS = 30
@@ -57,7 +54,7 @@ class Lease(Lock):
     every = LEASE_SECONDS / 3
 
     def _tried(self) -> Flow[bool]:
-        yield from self._created()
+        yield from made("migration_lease", _CREATE_TABLE)
         status = yield Run(
             f"INSERT INTO {_TABLE} AS held (key, holder, application_name, client, expires) "  # noqa: S608 - constants and literals
             f"VALUES ({self.key}, '{self.holder}', "
@@ -69,20 +66,6 @@ class Lease(Lock):
             "WHERE held.expires < pg_catalog.clock_timestamp()"
         )
         return bool(status == "INSERT 0 1")
-
-    def _created(self) -> Flow[None]:
-        """A flow that makes the table, if there is none.
-
-        IF NOT EXISTS is no help against others that do the same: the loser gets a unique
-        violation. So they take turns, by a lock of the one transaction that this is.
-        """
-        there: LeaseTable = yield Fetch(read.lease_table)
-        if there.table:
-            return
-        turn = f"SELECT pg_catalog.pg_advisory_xact_lock({lock_key(_TABLE)})"
-        # Only if need be: it asks for a right on the database even where the schema is there.
-        schema = "" if there.schema else "CREATE SCHEMA IF NOT EXISTS schemakit; "
-        yield Run(f"{turn}; {schema}{_CREATE_TABLE}")
 
     def _holders(self) -> Fetch:
         return Fetch(partial(read.lease_holders, key=self.key))

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemakit import __version__
-from schemakit.catalog import read
 from schemakit.sql.literal import literal
 
-from .flow import Fetch, Flow, Run
-from .locks import lock_key
+from .flow import Flow
+from .own_tables import made
 
 if TYPE_CHECKING:
-    from schemakit.catalog.model import HistoryTable
     from schemakit.sql import Name
 
 _TABLE = "schemakit.history"
@@ -52,13 +50,8 @@ class Ledger:
     host: str = field(default_factory=socket.gethostname)
 
     def opened(self) -> Flow[None]:
-        """A flow that makes the table if there is none; see `leases` for why they take turns."""
-        there: HistoryTable = yield Fetch(read.history_table)
-        if there.table:
-            return
-        turn = f"SELECT pg_catalog.pg_advisory_xact_lock({lock_key(_TABLE)})"
-        schema = "" if there.schema else "CREATE SCHEMA IF NOT EXISTS schemakit; "
-        yield Run(f"{turn}; {schema}{_CREATE_TABLE}")
+        """A flow that makes the table, if there is none."""
+        yield from made("history", _CREATE_TABLE)
 
     def row(self, table: Name, revision: str, direction: str, seconds: float, path: str) -> str:
         """Return the INSERT for *revision*, which has run from the file *path*."""

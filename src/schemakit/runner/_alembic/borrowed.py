@@ -50,6 +50,8 @@ class BorrowedConnection(Connection):
         return DeferredTransaction(self)
 
     def _autobegin(self) -> None:  # SQLAlchemy's own: the first statement begins, and at once
+        if self.__dict__["_schemakit_external"]:
+            raise TransactionRefused("env.py or a revision has ended it.")
         with managed(self):
             super()._autobegin()
 

@@ -118,7 +118,8 @@ class _Carrying(_Base):  # type: ignore[misc]  # as above
         try:
             return str(await super().execute(ahead + query, timeout=timeout))
         except asyncpg.PostgresError as error:
-            if ahead.startswith("BEGIN") and not self.is_in_transaction():
+            answered = getattr(error, "severity_en", None) == "ERROR"  # and is there yet
+            if ahead.startswith("BEGIN") and answered and not self.is_in_transaction():
                 # It could not be parsed, so that none of it was executed.
                 await super().execute(ahead)
                 return str(await super().execute(query, timeout=timeout))

@@ -144,7 +144,9 @@ class ScopedEnvironment(EnvironmentContext):
         ):
             yield
         else:
-            with _bridged(connection, self.errand):
+            with _bridged(connection, self.errand), self.errand.observe.elsewhere(connection):
+                # What its revisions SET is not for the next user of the pool.
+                connection.detach()
                 yield
 
     def _wrapped_steps(self, heads: Any, context: MigrationContext) -> list[MigrationStep]:

@@ -1,0 +1,33 @@
+"""The tables that schemakit keeps in its own schema: made when first needed, by whoever comes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from schemakit.catalog import read
+
+from .flow import Fetch, Flow, Run
+from .locks import lock_key
+
+if TYPE_CHECKING:
+    from schemakit.catalog.model import OwnTable
+
+
+def made(name: str, create: str) -> Flow[None]:
+    """A flow that makes the table ``schemakit.<name>``, if there is none.
+
+    IF NOT EXISTS is no help against others that do the same: the loser gets a unique violation.
+    So they take turns, by a lock of the one transaction that this is.
+
+    Args:
+        name: of the table, in the schema schemakit.
+        create: its CREATE TABLE IF NOT EXISTS.
+    """
+    there: OwnTable = yield Fetch(partial(read.own_table, name=name))
+    if there.table:
+        return
+    turn = f"SELECT pg_catalog.pg_advisory_xact_lock({lock_key(f'schemakit.{name}')})"
+    # Only if need be: it asks for a right on the database even where the schema is there.
+    schema = "" if there.schema else "CREATE SCHEMA IF NOT EXISTS schemakit; "
+    yield Run(f"{turn}; {schema}{create}")
