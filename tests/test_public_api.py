@@ -73,6 +73,8 @@ ERRORS = [
     "NotAtHead",
     "NotCommitted",
     "NotCurrent",
+    "OperationFailed",
+    "PlanFailed",
     "PoolerRefused",
     "ReadOnlyDatabase",
     "RevisionFailed",

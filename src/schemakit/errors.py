@@ -30,6 +30,8 @@ does not say the way out is not finished.
      ├─ ReadOnlyDatabase                   a standby, or made read-only
      ├─ RevisionFailed                     a revision raised
      │   └─ RevisionInterrupted            the connection broke in it; also a ConnectionLost
+     ├─ OperationFailed                    the server refused a statement of a call
+     │   └─ PlanFailed                     a step of a plan; those before it are done
      ├─ TransactionRefused                 cannot run inside the caller's transaction
      ├─ StatementRefused                   SQL that asyncpg cannot be made to run
      ├─ NotCommitted                       the run ended but the server does not have it
@@ -279,6 +281,39 @@ class RevisionInterrupted(RevisionFailed, ConnectionLost):
     """The connection to the server was lost while a revision ran."""
 
     remedy = "run again when the server answers: it goes on from where the database stands."
+
+
+class OperationFailed(SchemakitError):
+    """The server refused a statement; nothing of its transaction is left."""
+
+    remedy = "see to what the server names, and run again."
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        blockers: Sequence[LockHolder] = (),
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(detail, remedy=remedy)
+        self.blockers = tuple(blockers)
+
+
+class PlanFailed(OperationFailed):
+    """A step of a plan failed; the steps before it are done."""
+
+    remedy = "see to what the server names, make the plan anew, and run what is left of it."
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        done: int = 0,
+        blockers: Sequence[LockHolder] = (),
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(detail, blockers=blockers, remedy=remedy)
+        self.done = done
 
 
 class TransactionRefused(SchemakitError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -11,7 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
 from . import wire
-from .flow import Fetch, Flow, Notify, Run, Sleep
+from .flow import Fetch, Flow, Inside, Notify, Request, Run, Sleep
+from .target import isolation_level
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -19,38 +21,63 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def drive(connection: Connection, flow: Flow[_T], notify: Callable[[Any], None]) -> _T:
+def _unnoted(_: Request) -> None:
+    pass
+
+
+def drive(
+    connection: Connection,
+    flow: Flow[_T],
+    notify: Callable[[Any], None],
+    note: Callable[[Request], None] = _unnoted,
+) -> _T:
     """Run *flow* on the connection that ``AsyncConnection.run_sync`` hands out (Alembic's too).
 
     Args:
         connection: where its statements go.
         flow: the work.
         notify: gets the events it yields.
+        note: gets each request before it is met.
 
     Returns:
         What the flow returns.
     """
-    answer: Any = None
+    proceed = partial(flow.send, None)
     while True:
         try:
-            step = flow.send(answer)
+            request = proceed()
         except StopIteration as done:
             result: _T = done.value
             return result
-        match step:
-            case Run(sql, long=True):
-                answer = run_simple(connection, sql)
-            case Run(sql):
-                with wire.time_limit(connection):
-                    answer = run_simple(connection, sql)
-            case Fetch(read):
-                with wire.time_limit(connection):
-                    answer = read(connection)
-            case Sleep(seconds):
-                answer = await_only(anyio.sleep(seconds))
-            case Notify(event):
-                notify(event)
-                answer = None
+        try:
+            note(request)
+            proceed = partial(flow.send, _answer(connection, request, notify))
+        except BaseException as error:  # noqa: BLE001 - the flow tidies up, and lets it through
+            proceed = partial(flow.throw, error)
+
+
+def _answer(connection: Connection, request: Request, notify: Callable[[Any], None]) -> Any:
+    match request:
+        case Run(sql, long=True):
+            return run_simple(connection, sql)
+        case Run(sql):
+            with wire.time_limit(connection):
+                return run_simple(connection, sql)
+        case Fetch(read):
+            with wire.time_limit(connection):
+                return read(connection)
+        case Inside():
+            return _inside(connection)
+        case Sleep(seconds):
+            return await_only(anyio.sleep(seconds))
+        case Notify(event):
+            return notify(event)
+
+
+def _inside(connection: Connection) -> bool:
+    adapted = wire.adapted(connection)
+    autocommit = isolation_level(connection) == "AUTOCOMMIT"
+    return not autocommit or bool(adapted.driver_connection.is_in_transaction())
 
 
 def run_simple(connection: Connection, sql: str) -> str:

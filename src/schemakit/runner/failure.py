@@ -27,6 +27,8 @@ from .revisions import Applied
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
+    from schemakit.sql.plan import Step
+
     from ._alembic.journal import Journal
     from .environment import Observation
 
@@ -303,12 +305,36 @@ _PSYCOPG = (
 )  # fmt: skip
 
 
+def hint(error: BaseException) -> str | None:
+    """Return the way out of *error*, where its SQLSTATE tells one."""
+    return _HINTS.get(_sqlstate(getattr(error, "orig", None)) or _sqlstate(error))
+
+
+def shown(error: BaseException) -> str:
+    """Return the statement that *error* is about, without its literals."""
+    sent, position = _position(error)
+    return without_literals(statement_at(sent, position) if position else _sent(error))
+
+
+def _sent(error: BaseException) -> str:
+    return str(getattr(error, "statement", None) or "")
+
+
+def statement_of(error: BaseException, step: Step) -> str:
+    """Return the statement of *step* that *error* is about, if it is known; else what it is for."""
+    _, position = _position(error)
+    if position or len(step.statements) == 1:
+        return shown(error) if position else without_literals(step.sql)
+    first = without_literals(step.statements[0].sql)
+    return f"{first} … ({len(step.statements)} statements)"
+
+
 def _remedy(error: BaseException) -> str | None:
     if isinstance(error, SchemakitError):
         return error.remedy
-    hint = _HINTS.get(_sqlstate(getattr(error, "orig", None)) or _sqlstate(error))
-    if hint is not None:
-        return hint
+    told = hint(error)
+    if told is not None:
+        return told
     if isinstance(error, AttributeError) and any(name in str(error) for name in _PSYCOPG):
         return (
             "that is psycopg2's own interface: use op.run_async(), whose connection's "

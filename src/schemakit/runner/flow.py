@@ -1,7 +1,8 @@
 """Work as a generator: it yields what to do next and is sent what came of it. No I/O here.
 
 A flow holds no connection and no event loop, so it is tested from a table of answers, and the
-same flow serves the coroutines and code inside a migration (`driver` runs it in both).
+same flow serves the coroutines and code inside a migration (`driver` runs it in both). What fails
+is raised where it was asked for, so that a flow tidies up after itself.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """Ask whether what is sent now runs in a transaction that somebody else ends; sends a bool."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sleep:
     """Wait *seconds* without holding the event loop; sends None."""
 
@@ -46,6 +52,6 @@ class Notify:
     event: Any
 
 
-Step = Run | Fetch | Sleep | Notify
+Request = Run | Fetch | Inside | Sleep | Notify
 _T = TypeVar("_T")
-Flow = Generator[Step, Any, _T]
+Flow = Generator[Request, Any, _T]

@@ -26,13 +26,13 @@ from schemakit.sql.resumable import (
 
 from .flow import Fetch, Flow, Notify, Run
 from .orphans import build_is_over
-from .results import Command, Event
+from .results import Event
 
 _IF_NOT_EXISTS = re.compile(r"\bindex\s+concurrently\b(?!\s+if\b)", re.IGNORECASE)
 _NOTHING = ""
 
 
-def resumed(step: Resumable, sql: str, command: Command) -> Flow[str]:
+def resumed(step: Resumable, sql: str, command: str) -> Flow[str]:
     """A flow that gets *sql*, which is *step*, past what an earlier run left.
 
     Returns:
@@ -53,7 +53,7 @@ def resumed(step: Resumable, sql: str, command: Command) -> Flow[str]:
             return _as_it_is(sql)
 
 
-def clear_the_way(index: Name, sql: str, command: Command) -> Flow[str]:
+def clear_the_way(index: Name, sql: str, command: str) -> Flow[str]:
     """A flow that gets *sql*, which builds *index* CONCURRENTLY, past what an earlier run left.
 
     A build that was broken off leaves the index INVALID: that one is dropped.
@@ -90,7 +90,7 @@ def _as_it_is(sql: str) -> Flow[str]:
     return sql
 
 
-def _drop(index: Name, sql: str, command: Command) -> Flow[str]:
+def _drop(index: Name, sql: str, command: str) -> Flow[str]:
     # One that was left INVALID half way is dropped by sending the statement again.
     if (yield Fetch(partial(read.relation_exists, name=index))):
         return sql
@@ -98,7 +98,7 @@ def _drop(index: Name, sql: str, command: Command) -> Flow[str]:
     return _NOTHING
 
 
-def _add_value(step: AddValue, sql: str, command: Command) -> Flow[str]:
+def _add_value(step: AddValue, sql: str, command: str) -> Flow[str]:
     neighbours: tuple[str | None, str | None] | None
     neighbours = yield Fetch(partial(read.enum_neighbours, name=step.type, label=step.value))
     if neighbours is None:
@@ -120,7 +120,7 @@ def _add_value(step: AddValue, sql: str, command: Command) -> Flow[str]:
     return add_if_absent(sql)
 
 
-def _detach(step: Detach, sql: str, command: Command) -> Flow[str]:
+def _detach(step: Detach, sql: str, command: str) -> Flow[str]:
     state: str = yield Fetch(
         partial(read.partition_state, parent=step.parent, partition=step.partition)
     )
@@ -137,7 +137,7 @@ def _detach(step: Detach, sql: str, command: Command) -> Flow[str]:
     return sql
 
 
-def _reindex(step: Reindex, sql: str, command: Command) -> Flow[str]:
+def _reindex(step: Reindex, sql: str, command: str) -> Flow[str]:
     leftovers: tuple[IndexName, ...] = yield Fetch(
         partial(read.reindex_leftovers, index=step.index, table=step.table, schema=step.schema)
     )
@@ -147,5 +147,5 @@ def _reindex(step: Reindex, sql: str, command: Command) -> Flow[str]:
     return sql
 
 
-def _notice(command: Command, message: str) -> Notify:
+def _notice(command: str, message: str) -> Notify:
     return Notify(Event("notice", command, message=message))

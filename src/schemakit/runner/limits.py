@@ -98,16 +98,13 @@ class Limits:
         if self.local:
             return ""
         if is_concurrent(sql) and autocommits():
-            lift = "" if self._lifted else _set(_LIFTED, local=False)
+            lift = "" if self._lifted else LIFTED
             self._lifted = True
             return lift
         back = self.opening() if self._lifted else ""
         self._lifted = False
         self._stale = self._stale or _MAY_CHANGE.search(sql) is not None
         return back
-
-
-_LIFTED = {"lock_timeout": "0", "statement_timeout": "0"}
 
 
 def own_lock_timeout(module: object, path: str) -> float | None:
@@ -141,3 +138,7 @@ def _set(values: dict[str, str], *, local: bool) -> str:
         for name, value in values.items()
     )
     return "SELECT " + ", ".join(calls)
+
+
+#: What lifts the limits from what is built CONCURRENTLY, for as long as the session lasts.
+LIFTED = _set({"lock_timeout": "0", "statement_timeout": "0"}, local=False)

@@ -62,7 +62,7 @@ class Migration:
         versions = await self._unlocked_look(scripts)
         if versions is not None:
             return self.run.nothing_done(versions)
-        _refuse_read_only(server)
+        refuse_read_only(server)
         settings = self.order.settings
         held = await holding.holding(self.session, settings, server, self.run.reporter)
         # From here on it may hold the lock: if it cannot be tidied up, it is no use to the pool.
@@ -175,7 +175,8 @@ class Migration:
         return steps
 
 
-def _refuse_read_only(server: Server) -> None:
+def refuse_read_only(server: Server) -> None:
+    """Raise `ReadOnlyDatabase` if *server* takes no writes."""
     if server.in_recovery:
         raise ReadOnlyDatabase(f"{server.database!r} is on a standby (pg_is_in_recovery).")
     if server.read_only:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from schemakit.catalog import read
 
 from .flow import Fetch, Flow, Notify, Sleep
-from .results import Command, Event
+from .results import Event
 
 if TYPE_CHECKING:
     from schemakit.catalog.model import LockHolder
@@ -25,7 +25,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _REPORT_EVERY = 5.0
 
 
-def build_is_over(index: Name, command: Command) -> Flow[None]:
+def build_is_over(index: Name, command: str) -> Flow[None]:
     """A flow that waits until nobody builds *index* any more.
 
     It holds no snapshot meanwhile, for which that build would wait.

@@ -84,7 +84,7 @@ class Event:
     Attributes:
         kind: ``started``, ``waiting_for_lock``, ``revision_started``, ``revision_finished``,
             ``revision_failed``, ``retrying``, ``blocked``, ``notice`` or ``finished``.
-        command: ``upgrade``, ``downgrade`` or ``stamp``.
+        command: ``upgrade``, ``downgrade``, ``stamp``, or the name of another call.
         revision: the revision it is about, if it is about one.
         position: which revision of the run that is, from 1.
         total: how many revisions the run has; 0 while that is not known.
@@ -95,7 +95,7 @@ class Event:
     """
 
     kind: EventKind
-    command: Command
+    command: str
     revision: Revision | None = None
     position: int = 0
     total: int = 0

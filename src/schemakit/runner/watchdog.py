@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]  # it ships no types
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,14 +24,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from schemakit.catalog import read
 
 from . import wire
-from .results import Command, Event, in_the_way
+from .results import Event, in_the_way
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from schemakit.catalog.model import LockHolder
 
-    from .environment import Observation
+    from .limits import Limits
     from .reporter import Reporter
     from .settings import Settings
     from .target import Session
@@ -43,16 +43,35 @@ _TELL_AFTER = 5.0
 _MOMENT = 1.0
 
 
+class Watched(Protocol):
+    """Work whose statements are watched, and which is told what was seen.
+
+    Attributes:
+        sends: how many statements it has sent.
+        limits: what they run under.
+        yielded: whether its last one was cancelled, to give way.
+        blockers: who was in the way of the last one that had to wait.
+        silent: whether the server no longer answered.
+    """
+
+    sends: int
+    limits: Limits | None
+    yielded: bool
+    blockers: tuple[LockHolder, ...]
+    silent: bool
+
+    def may_yield(self, adapted: object, /) -> bool:
+        """Whether the statement that waits now may be cancelled."""
+
+
 class Watchdog:
     """Watches the statement that is under way.
 
     Attributes:
-        blockers: who was in the way of the last statement that had to wait.
         silent: whether it has given the connection up, because the server does not answer.
     """
 
-    def __init__(self, session: Session, settings: Settings, watch: Observation) -> None:
-        self.blockers: tuple[LockHolder, ...] = ()
+    def __init__(self, session: Session, settings: Settings, watch: Watched) -> None:
         self.silent = False
         self._session = session
         self._settings = settings
@@ -60,7 +79,7 @@ class Watchdog:
         self._second: AsyncConnection | None = None
         self._alive = monotonic()
 
-    async def watch(self, command: Command, reporter: Reporter) -> None:
+    async def watch(self, command: str, reporter: Reporter) -> None:
         """Look now and then whether a statement is under way for long, and ask why."""
         adapted = wire.adapted(self._session.sync)
         first = min(max(self._settings.lock_timeout / 4, _SHORTEST), _FIRST)
@@ -72,15 +91,15 @@ class Watchdog:
                 if not wire.busy(adapted) or self._watch.sends != known:
                     known, pause, told = self._watch.sends, first, 0.0
                     began = self._alive = monotonic()
-                    self.blockers = ()
+                    self._watch.blockers = ()
                     await self._let_go()
                     continue
                 await self._ask(adapted)
                 pause = min(pause * 1.3, _LONGEST)
                 waited = monotonic() - began
-                if self.blockers and waited - told >= _TELL_AFTER:
+                if self._watch.blockers and waited - told >= _TELL_AFTER:
                     told = waited
-                    await reporter.tell(blocked(command, waited, self.blockers))
+                    await reporter.tell(blocked(command, waited, self._watch.blockers))
         finally:
             await self._let_go()
 
@@ -99,7 +118,7 @@ class Watchdog:
                 if _under_way(state, limit):
                     self._alive = monotonic()
                     found = await second.run_sync(read.blockers, pid)
-                    self.blockers = found or self.blockers
+                    self._watch.blockers = found or self._watch.blockers
                     if self._watch.may_yield(adapted) and _here_to_stay(found):
                         self._watch.yielded = True  # the error may come before the answer
                         self._watch.yielded = await second.run_sync(read.give_way, pid)
@@ -149,7 +168,7 @@ def _heard(closing: asyncio.Future[None]) -> None:
         closing.exception()
 
 
-def blocked(command: Command, seconds: float, blockers: tuple[LockHolder, ...]) -> Event:
+def blocked(command: str, seconds: float, blockers: tuple[LockHolder, ...]) -> Event:
     """Return the event that tells who is in the way."""
     message = f"A statement has waited {seconds:.0f} s for {in_the_way(blockers)}"
     return Event("blocked", command, None, 0, 0, seconds, blockers, message)
@@ -179,8 +198,8 @@ def _under_way(state: tuple[str, float] | None, limit: float) -> bool:
 async def watching(
     session: Session,
     settings: Settings,
-    watch: Observation,
-    command: Command,
+    watch: Watched,
+    command: str,
     reporter: Reporter,
 ) -> AsyncIterator[None]:
     """Have a `Watchdog` watch *session* inside the block, and tell *watch* what it has seen.
@@ -199,7 +218,7 @@ async def watching(
     try:
         yield
     finally:
-        watch.blockers, watch.silent = watchdog.blockers, watchdog.silent
+        watch.silent = watchdog.silent
         task.cancel()
         await asyncio.wait((task,))  # not `await task`: a cancellation of ours must come through
         if not task.cancelled() and task.exception() is not None:
