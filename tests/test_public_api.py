@@ -65,6 +65,8 @@ ERRORS = [
     "HashMismatch",
     "HashUnknown",
     "KeyRefused",
+    "LayoutRefused",
+    "LeafUnknown",
     "LockLost",
     "LockRefused",
     "LockTimeout",

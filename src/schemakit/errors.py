@@ -17,6 +17,8 @@ does not say the way out is not finished.
      │   ├─ PoolerRefused                  prepared statements behind a transaction pooler
      │   ├─ HashUnknown                    what only the server can hash
      │   ├─ KeyRefused                     a value that the key's type does not take
+ │   ├─ LayoutRefused                  a partitioned table that cannot be laid out so
+ │   ├─ LeafUnknown                    no leaf takes that, or is called that
      │   └─ MultipleHeads                  ``head`` is ambiguous
      ├─ ConnectionFailed                   no connection to the server was to be had
      ├─ ConnectionLost                     the connection broke
@@ -159,6 +161,18 @@ class KeyRefused(ConfigurationError):
     """This value is none that a key of that type can have."""
 
     remedy = "give it as asyncpg would take it for the column; docs/hashing.md lists the types."
+
+
+class LayoutRefused(ConfigurationError):
+    """A partitioned table cannot be laid out like this."""
+
+    remedy = "see docs/partitioning.md for what a layout may say."
+
+
+class LeafUnknown(ConfigurationError):
+    """The layout has no leaf for this."""
+
+    remedy = "add a leaf for it to the layout, or a default leaf."
 
 
 class ConnectionFailed(SchemakitError):

@@ -17,14 +17,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from schemakit.ddl.leaf import Expression, Grant, Leaf, LeafIndex, LeafTraits
     from schemakit.runner.verify import Verified, verify_server
+    from schemakit.sql.name import Name
 
     from .hashing.batches import partition_keys
     from .hashing.columns import hash_partitions
     from .hashing.native import hash_partition
     from .hashing.text import hashtext, hashtextextended, partition_key
+    from .layout import Layout
+    from .strategies.hash_key import HashKeyLayout
+    from .strategies.hashed import HashLayout
+    from .strategies.listed import ValuesLayout
 
 __all__ = [
+    "Expression",
+    "Grant",
+    "HashKeyLayout",
+    "HashLayout",
+    "Layout",
+    "Leaf",
+    "LeafIndex",
+    "LeafTraits",
+    "Name",
+    "ValuesLayout",
     "Verified",
     "hash_partition",
     "hash_partitions",
@@ -36,10 +52,16 @@ __all__ = [
 ]
 
 _HOMES = {
+    "schemakit.ddl.leaf": ("Expression", "Grant", "Leaf", "LeafIndex", "LeafTraits"),
     "schemakit.partitioning.hashing.batches": ("partition_keys",),
     "schemakit.partitioning.hashing.columns": ("hash_partitions",),
     "schemakit.partitioning.hashing.native": ("hash_partition",),
     "schemakit.partitioning.hashing.text": ("hashtext", "hashtextextended", "partition_key"),
+    "schemakit.partitioning.layout": ("Layout",),
+    "schemakit.partitioning.strategies.hash_key": ("HashKeyLayout",),
+    "schemakit.partitioning.strategies.hashed": ("HashLayout",),
+    "schemakit.partitioning.strategies.listed": ("ValuesLayout",),
+    "schemakit.sql.name": ("Name",),
     # It asks a server: users look for it here, the layers want it there.
     "schemakit.runner.verify": ("Verified", "verify_server"),
 }
