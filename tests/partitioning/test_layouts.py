@@ -23,7 +23,6 @@ from schemakit.partitioning import (
     ValuesLayout,
 )
 
-
 T = Name("t")
 
 
