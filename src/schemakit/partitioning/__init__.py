@@ -18,6 +18,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from schemakit.ddl.leaf import Expression, Grant, Leaf, LeafIndex, LeafTraits
+    from schemakit.runner.partitions.growing import attach_leaf, create_leaves, create_tree
+    from schemakit.runner.partitions.indexing import create_index, rename_tree
+    from schemakit.runner.partitions.leaving import detach_leaf, drop_leaves
+    from schemakit.runner.partitions.reading import TreeState, read_tree
     from schemakit.runner.verify import Verified, verify_server
     from schemakit.sql.name import Name
 
@@ -40,14 +44,23 @@ __all__ = [
     "LeafIndex",
     "LeafTraits",
     "Name",
+    "TreeState",
     "ValuesLayout",
     "Verified",
+    "attach_leaf",
+    "create_index",
+    "create_leaves",
+    "create_tree",
+    "detach_leaf",
+    "drop_leaves",
     "hash_partition",
     "hash_partitions",
     "hashtext",
     "hashtextextended",
     "partition_key",
     "partition_keys",
+    "read_tree",
+    "rename_tree",
     "verify_server",
 ]
 
@@ -62,7 +75,11 @@ _HOMES = {
     "schemakit.partitioning.strategies.hashed": ("HashLayout",),
     "schemakit.partitioning.strategies.listed": ("ValuesLayout",),
     "schemakit.sql.name": ("Name",),
-    # It asks a server: users look for it here, the layers want it there.
+    # They ask a server: users look for them here, the layers want them there.
+    "schemakit.runner.partitions.growing": ("attach_leaf", "create_leaves", "create_tree"),
+    "schemakit.runner.partitions.indexing": ("create_index", "rename_tree"),
+    "schemakit.runner.partitions.leaving": ("detach_leaf", "drop_leaves"),
+    "schemakit.runner.partitions.reading": ("TreeState", "read_tree"),
     "schemakit.runner.verify": ("Verified", "verify_server"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
