@@ -17,6 +17,8 @@ does not say the way out is not finished.
      │   ├─ PoolerRefused                  prepared statements behind a transaction pooler
      │   ├─ HashUnknown                    what only the server can hash
      │   ├─ KeyRefused                     a value that the key's type does not take
+ │   ├─ LayoutRefused                  a partitioned table that cannot be laid out so
+ │   ├─ LeafUnknown                    no leaf takes that, or is called that
      │   └─ MultipleHeads                  ``head`` is ambiguous
      ├─ ConnectionFailed                   no connection to the server was to be had
      ├─ ConnectionLost                     the connection broke
@@ -32,7 +34,8 @@ does not say the way out is not finished.
      │   └─ RevisionInterrupted            the connection broke in it; also a ConnectionLost
      ├─ OperationFailed                    the server refused a statement of a call
      │   └─ PlanFailed                     a step of a plan; those before it are done
-     ├─ TransactionRefused                 cannot run inside the caller's transaction
+     ├─ TreeRefused                        a partitioned table does not allow what was asked for
+ ├─ TransactionRefused                 cannot run inside the caller's transaction
      ├─ StatementRefused                   SQL that asyncpg cannot be made to run
      ├─ NotCommitted                       the run ended but the server does not have it
      ├─ HashMismatch                       the server hashes otherwise than the calculator
@@ -159,6 +162,18 @@ class KeyRefused(ConfigurationError):
     """This value is none that a key of that type can have."""
 
     remedy = "give it as asyncpg would take it for the column; docs/hashing.md lists the types."
+
+
+class LayoutRefused(ConfigurationError):
+    """A partitioned table cannot be laid out like this."""
+
+    remedy = "see docs/partitioning.md for what a layout may say."
+
+
+class LeafUnknown(ConfigurationError):
+    """The layout has no leaf for this."""
+
+    remedy = "add a leaf for it to the layout, or a default leaf."
 
 
 class ConnectionFailed(SchemakitError):
@@ -314,6 +329,12 @@ class PlanFailed(OperationFailed):
     ) -> None:
         super().__init__(detail, blockers=blockers, remedy=remedy)
         self.done = done
+
+
+class TreeRefused(SchemakitError):
+    """The partitioned table is not such that this could be done; nothing was touched."""
+
+    remedy = "see docs/partitioning.md for what stands in the way."
 
 
 class TransactionRefused(SchemakitError):

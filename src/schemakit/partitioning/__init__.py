@@ -17,30 +17,69 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from schemakit.ddl.leaf import Expression, Grant, Leaf, LeafIndex, LeafTraits
+    from schemakit.runner.partitions.growing import attach_leaf, create_leaves, create_tree
+    from schemakit.runner.partitions.indexing import create_index, rename_tree
+    from schemakit.runner.partitions.leaving import detach_leaf, drop_leaves
+    from schemakit.runner.partitions.reading import TreeState, read_tree
     from schemakit.runner.verify import Verified, verify_server
+    from schemakit.sql.name import Name
 
     from .hashing.batches import partition_keys
     from .hashing.columns import hash_partitions
     from .hashing.native import hash_partition
     from .hashing.text import hashtext, hashtextextended, partition_key
+    from .layout import Layout
+    from .strategies.hash_key import HashKeyLayout
+    from .strategies.hashed import HashLayout
+    from .strategies.listed import ValuesLayout
 
 __all__ = [
+    "Expression",
+    "Grant",
+    "HashKeyLayout",
+    "HashLayout",
+    "Layout",
+    "Leaf",
+    "LeafIndex",
+    "LeafTraits",
+    "Name",
+    "TreeState",
+    "ValuesLayout",
     "Verified",
+    "attach_leaf",
+    "create_index",
+    "create_leaves",
+    "create_tree",
+    "detach_leaf",
+    "drop_leaves",
     "hash_partition",
     "hash_partitions",
     "hashtext",
     "hashtextextended",
     "partition_key",
     "partition_keys",
+    "read_tree",
+    "rename_tree",
     "verify_server",
 ]
 
 _HOMES = {
+    "schemakit.ddl.leaf": ("Expression", "Grant", "Leaf", "LeafIndex", "LeafTraits"),
     "schemakit.partitioning.hashing.batches": ("partition_keys",),
     "schemakit.partitioning.hashing.columns": ("hash_partitions",),
     "schemakit.partitioning.hashing.native": ("hash_partition",),
     "schemakit.partitioning.hashing.text": ("hashtext", "hashtextextended", "partition_key"),
-    # It asks a server: users look for it here, the layers want it there.
+    "schemakit.partitioning.layout": ("Layout",),
+    "schemakit.partitioning.strategies.hash_key": ("HashKeyLayout",),
+    "schemakit.partitioning.strategies.hashed": ("HashLayout",),
+    "schemakit.partitioning.strategies.listed": ("ValuesLayout",),
+    "schemakit.sql.name": ("Name",),
+    # They ask a server: users look for them here, the layers want them there.
+    "schemakit.runner.partitions.growing": ("attach_leaf", "create_leaves", "create_tree"),
+    "schemakit.runner.partitions.indexing": ("create_index", "rename_tree"),
+    "schemakit.runner.partitions.leaving": ("detach_leaf", "drop_leaves"),
+    "schemakit.runner.partitions.reading": ("TreeState", "read_tree"),
     "schemakit.runner.verify": ("Verified", "verify_server"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

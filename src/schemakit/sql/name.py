@@ -20,7 +20,7 @@ def quote(identifier: str) -> str:
     """
     if not identifier or "\0" in identifier:
         detail = f"{identifier!r} is no identifier: it is empty or holds a NUL."
-        raise ConfigurationError(detail)
+        raise ConfigurationError(detail, remedy="give a name that PostgreSQL can have.")
     if len(identifier.encode()) > MAX_IDENTIFIER_BYTES:
         detail = f"{identifier!r} is longer than {MAX_IDENTIFIER_BYTES} bytes."
         raise ConfigurationError(
