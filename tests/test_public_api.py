@@ -79,6 +79,7 @@ ERRORS = [
     "ReadOnlyDatabase",
     "RevisionFailed",
     "RevisionInterrupted",
+    "RoutingFailed",
     "SchemakitError",
     "StatementRefused",
     "TransactionRefused",

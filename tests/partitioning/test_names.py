@@ -10,6 +10,7 @@ from schemakit import partitioning
 
 PUBLIC = [
     "Verified",
+    "explain_routing",
     "hash_partition",
     "hash_partitions",
     "hashtext",
@@ -42,7 +43,7 @@ def test_it_has_no_other_name():
 
 def test_only_what_acts_is_a_coroutine():
     acting = [name for name in PUBLIC if inspect.iscoroutinefunction(getattr(partitioning, name))]
-    assert acting == ["verify_server"]
+    assert acting == ["explain_routing", "verify_server"]
 
 
 def test_the_calculators_need_neither_numpy_nor_what_asks_a_server():

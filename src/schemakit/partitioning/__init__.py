@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from schemakit.runner.routing import explain_routing
     from schemakit.runner.verify import Verified, verify_server
 
     from .hashing.batches import partition_keys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Verified",
+    "explain_routing",
     "hash_partition",
     "hash_partitions",
     "hashtext",
@@ -40,7 +42,8 @@ _HOMES = {
     "schemakit.partitioning.hashing.columns": ("hash_partitions",),
     "schemakit.partitioning.hashing.native": ("hash_partition",),
     "schemakit.partitioning.hashing.text": ("hashtext", "hashtextextended", "partition_key"),
-    # It asks a server: users look for it here, the layers want it there.
+    # They ask a server: users look for them here, the layers want them there.
+    "schemakit.runner.routing": ("explain_routing",),
     "schemakit.runner.verify": ("Verified", "verify_server"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
