@@ -104,3 +104,18 @@ def dump(pg_dump, database_url):
         ]
 
     return run
+
+
+@pytest.fixture
+async def oracle_on():
+    """Open plain asyncpg connections to a database of which the URL is given."""
+    opened = []
+
+    async def connection(url):
+        url = make_url(url).set(drivername="postgresql")
+        opened.append(await asyncpg.connect(url.render_as_string(hide_password=False)))
+        return opened[-1]
+
+    yield connection
+    for each in opened:
+        await each.close(timeout=5)
