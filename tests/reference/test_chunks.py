@@ -7,6 +7,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from tests.reference.models import PARTITIONS, Base, Chunk
+from tests.reference.plans import relations_read
 
 import schemakit
 from schemakit.partitioning import explain_routing, partition_key, verify_server
@@ -358,14 +359,7 @@ async def test_a_look_at_a_collection_with_its_key_reads_one_partition(chunks):
         table.c.collection_id == FIRST, table.c.partition_key == key
     )
     compiled = query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
-    plan = (await chunks.execute(text(f"EXPLAIN (FORMAT JSON) {compiled}"))).scalar_one()
-    assert relations(plan[0]["Plan"]) == {f"chunk_part_{key}"}
-
-
-def relations(node):
-    """The relations that a plan reads."""
-    own = {node["Relation Name"]} if "Relation Name" in node else set()
-    return own.union(*map(relations, node.get("Plans", [])))
+    assert await relations_read(chunks, compiled) == {f"chunk_part_{key}"}
 
 
 async def test_the_calculator_may_be_used_with_it(url_of, template):

@@ -97,6 +97,19 @@ async def test_concurrent_steps_run_again_after_an_interruption(engine, migratio
     assert await dump() == finished
 
 
+async def test_a_server_with_default_settings_has_locks_enough(engine, migrations):
+    """All of them in one transaction: 64 for each of 100 connections, of which others need some."""
+    locks = text("SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()")
+    await schemakit.upgrade(engine, "0009_operations_index", migrations=migrations)
+    async with engine.connect() as connection:
+        async with connection.begin():
+            await schemakit.upgrade(connection, migrations=migrations)
+            assert (await connection.execute(locks)).scalar_one() < 4000
+        async with connection.begin():
+            await schemakit.downgrade(connection, "0009_operations_index", migrations=migrations)
+            assert (await connection.execute(locks)).scalar_one() < 4000
+
+
 async def test_plain_alembic_makes_the_same_database(
     engine, migrations, dump, database_url, tmp_path
 ):
