@@ -117,13 +117,13 @@ def url_of(server_url):
 
 @pytest.fixture
 async def new_database(server_url, dsn_of, url_of):
-    """Make empty databases; they are dropped at the end."""
+    """Make databases, empty ones or copies; they are dropped at the end."""
     made = []
     admin = await asyncpg.connect(dsn_of(make_url(server_url).database))
 
-    async def make(prefix="t"):
+    async def make(prefix="t", template="template1"):
         name = f"{prefix}_{uuid4().hex[:12]}"
-        await admin.execute(f'CREATE DATABASE "{name}"')
+        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         made.append(name)
         return url_of(name)
 

@@ -81,6 +81,7 @@ ERRORS = [
     "ReadOnlyDatabase",
     "RevisionFailed",
     "RevisionInterrupted",
+    "RoutingFailed",
     "SchemakitError",
     "StatementRefused",
     "TransactionRefused",

@@ -90,6 +90,34 @@ WHERE i.indrelid = :oid
 ORDER BY c.relname COLLATE "C"
 """
 
+# How a table is partitioned, and into how many; no row for one that is not.
+PARTITIONS = """
+SELECT pg_get_partkeydef(p.partrelid) AS key,
+       (SELECT count(*) FROM pg_inherits AS i WHERE i.inhparent = p.partrelid) AS number
+FROM pg_partitioned_table AS p
+WHERE p.partrelid = :oid
+"""
+
+# Triggers of a table and of its partitions, by name; not those that a partition has from the table.
+TRIGGERS = """
+SELECT t.tgname AS name, c.relname AS relation, c.oid = :oid AS own, p.proname AS function
+FROM pg_trigger AS t
+JOIN pg_class AS c ON c.oid = t.tgrelid
+JOIN pg_proc AS p ON p.oid = t.tgfoid
+WHERE (c.oid = :oid OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = :oid))
+  AND NOT t.tgisinternal AND t.tgparentid = 0
+ORDER BY t.tgname COLLATE "C"
+"""
+
+# Functions by name, with what they return.
+FUNCTIONS = """
+SELECT p.oid::regprocedure::text AS name, pg_get_function_result(p.oid) AS result,
+       obj_description(p.oid, 'pg_proc') AS comment
+FROM pg_proc AS p
+WHERE p.pronamespace = 'public'::regnamespace
+ORDER BY p.proname COLLATE "C"
+"""
+
 # What a view reads, by name. Its text is not asked for: releases spell one view differently.
 SOURCES = """
 SELECT DISTINCT c.relname COLLATE "C" AS name
@@ -148,6 +176,7 @@ async def document(connection: AsyncConnection) -> str:
         *[await _table_section(connection, table) for table in tables],
         *[await _view_section(connection, view) for view in views],
         _enum_section(enums),
+        _function_section(await _rows(connection, FUNCTIONS)),
     ]
     return _paragraphs(sections)
 
@@ -162,6 +191,8 @@ async def _table_section(connection: AsyncConnection, table: RowMapping) -> str:
     columns = await _rows(connection, COLUMNS, oid=table["oid"])
     constraints = await _rows(connection, CONSTRAINTS, oid=table["oid"])
     indexes = await _rows(connection, INDEXES, oid=table["oid"])
+    partitions = await _rows(connection, PARTITIONS, oid=table["oid"])
+    triggers = await _rows(connection, TRIGGERS, oid=table["oid"])
     return _paragraphs(
         [
             _heading(table),
@@ -171,6 +202,8 @@ async def _table_section(connection: AsyncConnection, table: RowMapping) -> str:
             _bullets("Foreign keys", [_foreign_line(k) for k in constraints if k["kind"] == "f"]),
             _bullets("Checks", [_check_line(k) for k in constraints if k["kind"] == "c"]),
             _bullets("Indexes", [_index_line(i) for i in indexes]),
+            _bullets("Partitions", [f"{p['number']}, by {_code(p['key'])}" for p in partitions]),
+            _bullets("Triggers", [_trigger_line(t) for t in triggers]),
         ]
     )
 
@@ -190,6 +223,12 @@ async def _view_section(connection: AsyncConnection, view: RowMapping) -> str:
 def _enum_section(enums: Sequence[RowMapping]) -> str:
     cells = ((_code(e["name"]), _listed(e["labels"]), e["comment"] or "") for e in enums)
     return "## Enums\n\n" + _grid(("Type", "Labels, in order", "Comment"), cells) if enums else ""
+
+
+def _function_section(functions: Sequence[RowMapping]) -> str:
+    cells = ((_code(f["name"]), _code(f["result"]), f["comment"] or "") for f in functions)
+    head = ("Function", "Returns", "Comment")
+    return "## Functions\n\n" + _grid(head, cells) if functions else ""
 
 
 def _contents(title: str, relations: Sequence[RowMapping]) -> str:
@@ -230,6 +269,11 @@ def _index_line(index: RowMapping) -> str:
     kind = ("unique " if index["is_unique"] else "") + index["method"]
     only = f", where {_code(index['predicate'])}" if index["predicate"] else ""
     return f"{_code(index['name'])}: {kind} on {_listed(index['keys'])}{only}"
+
+
+def _trigger_line(trigger: RowMapping) -> str:
+    where = "" if trigger["own"] else f" on {_code(trigger['relation'])}"
+    return f"{_code(trigger['name'])}{where}: {_code(trigger['function'])}"
 
 
 def _paragraphs(parts: Iterable[str]) -> str:

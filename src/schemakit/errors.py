@@ -38,6 +38,7 @@ does not say the way out is not finished.
  ├─ TransactionRefused                 cannot run inside the caller's transaction
      ├─ StatementRefused                   SQL that asyncpg cannot be made to run
      ├─ NotCommitted                       the run ended but the server does not have it
+     ├─ RoutingFailed                      a row that no partition took
      ├─ HashMismatch                       the server hashes otherwise than the calculator
      └─ EmbeddedError                      the embedded server
          └─ BinariesNotFound               no PostgreSQL to run
@@ -51,7 +52,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .catalog.model import LockHolder
+    from .catalog.model import KeyTrigger, LockHolder
     from .runner.revisions import Applied
 
 
@@ -353,6 +354,18 @@ class NotCommitted(SchemakitError):
     """The run ended without an error, but the server does not have its revisions."""
 
     remedy = "env.py rolled its transaction back: let it commit, or use schemakit.env."
+
+
+class RoutingFailed(SchemakitError):
+    """A row was refused on its way to its partition."""
+
+    remedy = "give every row its key: schemakit.partitioning.partition_key(…)."
+
+    def __init__(
+        self, detail: str = "", *, found: KeyTrigger | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(detail, remedy=remedy)
+        self.found = found
 
 
 class HashMismatch(SchemakitError):

@@ -74,6 +74,7 @@ APPLIED_JSON = {"revision": "a1", "direction": "upgrade", "duration": 0.5, "doc"
                 "unknown": [],
                 "invalid_indexes": [{"schema": "public", "name": "ix", "table": "t"}],
                 "changed": [],
+                "key_triggers": [],
             },
         ),
         (

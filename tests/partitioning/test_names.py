@@ -27,6 +27,7 @@ PUBLIC = [
     "create_tree",
     "detach_leaf",
     "drop_leaves",
+    "explain_routing",
     "hash_partition",
     "hash_partitions",
     "hashtext",
@@ -68,10 +69,12 @@ def test_only_what_acts_is_a_coroutine():
         "create_tree",
         "detach_leaf",
         "drop_leaves",
+        "explain_routing",
         "read_tree",
         "rename_tree",
         "verify_server",
     ]
+    assert acting == ["explain_routing", "verify_server"]
 
 
 def test_the_calculators_need_neither_numpy_nor_what_asks_a_server():

@@ -5,7 +5,9 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from uuid import uuid4
 
+import asyncpg
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -30,12 +32,40 @@ async def engine(database_url):
     await engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def template(background, server_url, dsn_of, url_of, migrations):
+    """The name of a database at head: with its partitions it takes a second to make."""
+    name = f"reference_{uuid4().hex[:12]}"
+
+    async def admin(statement):
+        connection = await asyncpg.connect(dsn_of(make_url(server_url).database))
+        await connection.execute(statement)
+        await connection.close()
+
+    async def migrate():
+        engine = create_async_engine(url_of(name))
+        await schemakit.upgrade(engine, migrations=migrations)
+        await engine.dispose()
+
+    background.run(admin(f'CREATE DATABASE "{name}"'))
+    background.run(migrate())
+    yield name
+    background.run(admin(f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
 @pytest.fixture
-async def head(engine, migrations):
-    """Connect to a database at head."""
-    await schemakit.upgrade(engine, migrations=migrations)
+async def head_url(new_database, template):
+    """A URL of a database at head of the test's own."""
+    return await new_database("head", template)
+
+
+@pytest.fixture
+async def head(url_of, template):
+    """Connect to a database at head that others use, too: commit nothing in it."""
+    engine = create_async_engine(url_of(template))
     async with engine.connect() as connection:
         yield connection
+    await engine.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +104,18 @@ def dump(pg_dump, database_url):
         ]
 
     return run
+
+
+@pytest.fixture
+async def oracle_on():
+    """Open plain asyncpg connections to a database of which the URL is given."""
+    opened = []
+
+    async def connection(url):
+        url = make_url(url).set(drivername="postgresql")
+        opened.append(await asyncpg.connect(url.render_as_string(hide_password=False)))
+        return opened[-1]
+
+    yield connection
+    for each in opened:
+        await each.close(timeout=5)

@@ -20,6 +20,8 @@ REVISIONS = [
     "0007_chunking_columns",
     "0008_chunking_constraints",
     "0009_operations_index",
+    "0010_chunks",
+    "0011_partition_health",
 ]
 
 # Everything somebody made in this database: relations, types, functions, schemas. Row types and
@@ -74,25 +76,38 @@ async def test_each_revision_takes_back_what_it_did(engine, migrations, dump, be
 
 
 async def test_downgrade_keeps_rows_of_tables_that_stay(engine, migrations):
-    await schemakit.upgrade(engine, migrations=migrations)
+    await schemakit.upgrade(engine, "0009_operations_index", migrations=migrations)
     async with engine.begin() as connection:
         await connection.execute(text(ONE_DOCUMENT))
     await schemakit.downgrade(engine, "0005_access", migrations=migrations)
-    await schemakit.upgrade(engine, migrations=migrations)
+    await schemakit.upgrade(engine, "0009_operations_index", migrations=migrations)
     async with engine.connect() as connection:
         kept = await connection.execute(text("SELECT file_name, chunks_count FROM documents"))
         assert kept.all() == [("a.txt", 0)]
 
 
 async def test_concurrent_steps_run_again_after_an_interruption(engine, migrations, dump):
-    await schemakit.upgrade(engine, migrations=migrations)
+    await schemakit.upgrade(engine, "0009_operations_index", migrations=migrations)
     finished = await dump()
     await schemakit.downgrade(engine, "0007_chunking_columns", migrations=migrations)
     async with engine.begin() as connection:
         for statement in LEFT_BY_AN_INTERRUPTED_RUN:
             await connection.execute(text(statement))
-    await schemakit.upgrade(engine, migrations=migrations)
+    await schemakit.upgrade(engine, "0009_operations_index", migrations=migrations)
     assert await dump() == finished
+
+
+async def test_a_server_with_default_settings_has_locks_enough(engine, migrations):
+    """All of them in one transaction: 64 for each of 100 connections, of which others need some."""
+    locks = text("SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()")
+    await schemakit.upgrade(engine, "0009_operations_index", migrations=migrations)
+    async with engine.connect() as connection:
+        async with connection.begin():
+            await schemakit.upgrade(connection, migrations=migrations)
+            assert (await connection.execute(locks)).scalar_one() < 4000
+        async with connection.begin():
+            await schemakit.downgrade(connection, "0009_operations_index", migrations=migrations)
+            assert (await connection.execute(locks)).scalar_one() < 4000
 
 
 async def test_plain_alembic_makes_the_same_database(

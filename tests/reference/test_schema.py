@@ -30,11 +30,31 @@ TABLES = {
     "operation_metrics": "id operation_id metric_name metric_value recorded_at",
     "chunking_strategies": "id name description version is_active created_at meta",
     "chunking_configs": "id strategy_id config_hash config_data created_at use_count last_used_at",
+    "chunks": "id collection_id partition_key document_id chunking_config_id chunk_index content"
+    " start_offset end_offset token_count embedding_vector_id metadata created_at updated_at",
 }
 
 VIEWS = {
     "active_chunking_configs": "id config_hash config_data strategy_name strategy_version"
     " use_count last_used_at",
+    "chunk_partitions": "partition_num partition_name partition",
+    "collection_chunking_stats": "collection_id collection_name chunk_count document_count"
+    " config_count avg_content_length total_tokens first_chunk last_chunk",
+    "partition_chunk_distribution": "partition_num partition_name chunk_count chunk_percentage"
+    " relative_skew partition_status",
+    "partition_distribution": "total_chunks partition_count used_partitions empty_partitions"
+    " avg_chunks min_chunks max_chunks stddev_chunks max_skew_ratio distribution_status",
+    "partition_health": "partition_num partition_name live_rows dead_rows dead_percentage"
+    " needs_vacuum partition_status last_vacuum last_analyze",
+    "partition_health_summary": "partition_num partition_name chunk_count chunk_percentage"
+    " relative_skew total_bytes size_percentage dead_percentage needs_vacuum chunks_last_hour"
+    " hour_percentage partition_status",
+    "partition_hot_spots": "partition_num partition_name chunks_last_hour chunks_last_day"
+    " chunks_last_week hour_percentage day_percentage week_percentage",
+    "partition_size_distribution": "partition_num partition_name table_bytes index_bytes"
+    " total_bytes size_percentage",
+    "partition_stats": "partition_num partition_name chunk_count collection_count document_count"
+    " avg_content_length total_content_length chunks_last_hour oldest_chunk newest_chunk",
 }
 
 ENUMS = {
@@ -48,6 +68,8 @@ ENUMS = {
 FOREIGN_KEYS = {
     ("api_keys", "user_id", "users", "CASCADE"),
     ("chunking_configs", "strategy_id", "chunking_strategies", "RESTRICT"),
+    ("chunks", "chunking_config_id", "chunking_configs", "SET NULL"),
+    ("chunks", "collection_id", "collections", "CASCADE"),
     ("collection_audit_log", "collection_id", "collections", "SET NULL"),
     ("collection_audit_log", "operation_id", "operations", "SET NULL"),
     ("collection_audit_log", "user_id", "users", "SET NULL"),
@@ -71,7 +93,8 @@ RELATION_COLUMNS = """
 SELECT c.relname, string_agg(a.attname, ' ' ORDER BY a.attnum)
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
 WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
-  AND c.relkind::text = ANY (string_to_array(:kinds, ' ')) AND a.attnum > 0 AND NOT a.attisdropped
+  AND c.relkind::text = ANY (string_to_array(:kinds, ' ')) AND NOT c.relispartition
+  AND a.attnum > 0 AND NOT a.attisdropped
 GROUP BY c.relname
 """
 
@@ -81,7 +104,7 @@ SELECT k.conrelid::regclass::text, a.attname, k.confrelid::regclass::text, CASE 
     WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT' END
 FROM pg_constraint AS k
 JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
-WHERE k.contype = 'f'
+WHERE k.contype = 'f' AND k.conparentid = 0
 """
 
 UNINDEXED_FOREIGN_KEYS = """
@@ -103,6 +126,7 @@ WITH named AS (
     FROM pg_constraint AS k
     WHERE k.connamespace = 'public'::regnamespace AND k.contype IN ('p', 'u', 'f', 'c')
       AND k.conrelid <> 'alembic_version'::regclass
+      AND NOT (SELECT relispartition FROM pg_class WHERE oid = k.conrelid)
 )
 SELECT name FROM named WHERE CASE kind
     WHEN 'p' THEN name <> 'pk_' || tab
@@ -111,7 +135,7 @@ SELECT name FROM named WHERE CASE kind
     WHEN 'c' THEN NOT starts_with(name, 'ck_' || tab || '_') END
 UNION ALL
 SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-WHERE c.relnamespace = 'public'::regnamespace
+WHERE c.relnamespace = 'public'::regnamespace AND NOT c.relispartition
   AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = i.indexrelid)
   AND NOT starts_with(c.relname, 'ix_' || i.indrelid::regclass::text || '_')
 """
@@ -135,11 +159,12 @@ async def test_enums_and_their_labels(head):
 
 
 async def test_the_first_column_is_the_primary_key(head):
+    """That of a partitioned table holds the partition's key too: PostgreSQL asks for it."""
     keys = "SELECT conrelid::regclass::text, conkey FROM pg_constraint WHERE contype = 'p'"
-    ours = "connamespace = 'public'::regnamespace"
+    ours = "connamespace = 'public'::regnamespace AND conparentid = 0"
     found = dict(await every(head, f"{keys} AND {ours}"))
     del found["alembic_version"]
-    assert found == {table: [1] for table in TABLES}
+    assert found == {table: [1] for table in TABLES} | {"chunks": [1, 2, 3]}
 
 
 async def test_foreign_keys_and_what_a_delete_does(head):
@@ -169,7 +194,8 @@ async def test_moments_carry_a_time_zone(head):
 
 async def test_each_relation_has_a_comment(head):
     silent = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-    rest = "relkind IN ('r', 'v') AND obj_description(oid, 'pg_class') IS NULL"
+    rest = "relkind IN ('r', 'p', 'v', 'm') AND obj_description(oid, 'pg_class') IS NULL"
+    rest += " AND NOT relispartition"
     assert await every(head, f"{silent} AND {rest}") == [("alembic_version",)]
 
 
@@ -197,8 +223,8 @@ async def test_the_seeded_strategies(head):
 
 
 async def test_a_new_strategy_gets_the_next_id(head):
-    insert = "INSERT INTO chunking_strategies (name) VALUES ('sliding') RETURNING id, version"
-    assert await every(head, insert) == [(7, "1.0.0")]
+    insert = "INSERT INTO chunking_strategies (name) VALUES ('sliding') RETURNING id > 6, version"
+    assert await every(head, insert) == [(True, "1.0.0")]
 
 
 async def test_active_configs_are_those_of_active_strategies(head):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 #: The oldest and newest major release that the test suite runs on.
 SUPPORTED = (14, 18)
@@ -101,6 +102,44 @@ class IndexName:
     def __str__(self) -> str:
         """For messages; SQL is made by `schemakit.sql.Name`."""
         return f"{self.schema}.{self.name} on {self.table}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTrigger:
+    """What becomes of a row without a key in a table PARTITION BY LIST of a hash.
+
+    PostgreSQL chooses the partition before any row trigger fires. So only a trigger on the
+    partition that takes NULL can help: it computes the key, and inserts the row once more.
+
+    Attributes:
+        schema: where the table lies.
+        table: its name.
+        key: the column that it is partitioned by.
+        leaf: the partition that takes rows without a key; None if there is none.
+        trigger: the trigger that computes the key; None if there is none.
+        state: ``enabled``; ``disabled``; ``missing``: there is a leaf for it, and no trigger;
+            ``misplaced``: it is on the table itself, where it comes too late; ``none``: neither
+            leaf nor trigger, so every row must bring its key.
+        check: the CHECK that refuses a wrong key; None if there is none.
+    """
+
+    schema: str
+    table: str
+    key: str
+    leaf: str | None
+    trigger: str | None
+    state: Literal["enabled", "disabled", "missing", "misplaced", "none"]
+    check: str | None
+
+    def __str__(self) -> str:
+        """For messages; SQL is made by `schemakit.sql.Name`."""
+        if self.state == "missing":
+            return f"no trigger on {self.leaf} computes {self.key}"
+        if self.state == "misplaced":
+            return f"{self.trigger} is on {self.table} itself, where it fires too late"
+        if self.state == "none":
+            return f"no trigger computes {self.key}, every row must bring it"
+        return f"{self.trigger} on {self.leaf} is {self.state}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -459,3 +459,58 @@ SELECT CASE WHEN c.oid IS NULL THEN ''
     ON i.inhrelid = c.oid
    AND i.inhparent = pg_catalog.to_regclass(CAST(:parent AS text))
  ORDER BY k.place
+
+-- name: key_triggers
+-- The tables PARTITION BY LIST of one integer column that a CHECK says is a hash, or for which a
+-- trigger is named so; and what computes their key (KeyTrigger): of the partition for NULL, or the
+-- default one, the BEFORE INSERT trigger that is its own, or one of the table's that is named so.
+-- All of them, or that which the relation :relation (as SQL) is, or is a partition of.
+-- tgtype: 1 row, 2 before, 4 insert (src/include/catalog/pg_trigger.h).
+SELECT n.nspname::text AS schema,
+       t.relname::text AS table,
+       a.attname::text AS key,
+       leaf.relname::text AS leaf,
+       g.tgname::text AS trigger,
+       CASE WHEN g.tgname IS NULL THEN CASE WHEN leaf.oid IS NULL THEN 'none' ELSE 'missing' END
+            WHEN leaf.oid IS NULL THEN 'misplaced'
+            WHEN g.tgenabled IN ('O', 'A') THEN 'enabled'
+            ELSE 'disabled' END AS state,
+       k.conname::text AS check
+  FROM pg_catalog.pg_partitioned_table AS p
+  JOIN pg_catalog.pg_class AS t ON t.oid = p.partrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
+  JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = p.partattrs[0]
+  LEFT JOIN LATERAL (
+       SELECT c.oid, c.relname
+         FROM pg_catalog.pg_inherits AS i
+         JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent = t.oid
+          AND (c.oid = p.partdefid OR pg_catalog.pg_get_expr(c.relpartbound, c.oid) ~ '\mNULL\M')
+        ORDER BY c.oid = p.partdefid
+        LIMIT 1) AS leaf ON true
+  LEFT JOIN LATERAL (
+       SELECT r.tgname, r.tgenabled
+         FROM pg_catalog.pg_trigger AS r
+        WHERE r.tgrelid = coalesce(leaf.oid, t.oid)
+          AND NOT r.tgisinternal
+          AND r.tgtype & 7 = 7
+          AND (r.tgname LIKE '%partition%' OR (r.tgrelid = leaf.oid AND r.tgparentid = 0))
+        ORDER BY r.tgname LIKE '%partition%' DESC, r.tgname
+        LIMIT 1) AS g ON true
+  LEFT JOIN LATERAL (
+       SELECT c.conname
+         FROM pg_catalog.pg_constraint AS c
+        WHERE c.conrelid = t.oid
+          AND c.contype = 'c'
+          AND a.attnum = ANY (c.conkey)
+          AND pg_catalog.pg_get_constraintdef(c.oid) ~ '\mhashtext'
+        ORDER BY c.conname
+        LIMIT 1) AS k ON true
+ WHERE p.partstrat = 'l'
+   AND p.partnatts = 1
+   AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+   AND (k.conname IS NOT NULL OR g.tgname LIKE '%partition%')
+   AND (CAST(:relation AS text) IS NULL
+        OR t.oid IN (SELECT relid FROM pg_catalog.pg_partition_ancestors(
+                                           pg_catalog.to_regclass(CAST(:relation AS text)))))
+ ORDER BY 1, 2

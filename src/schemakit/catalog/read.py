@@ -19,6 +19,7 @@ from .model import (
     HashedColumn,
     Hashing,
     IndexName,
+    KeyTrigger,
     LeaseHolder,
     LockHolder,
     OwnLock,
@@ -135,6 +136,17 @@ def index_definition(connection: Connection, name: Name) -> str | None:
 def invalid_indexes(connection: Connection) -> tuple[IndexName, ...]:
     """Return every index that a concurrent build left INVALID."""
     return tuple(IndexName(*row) for row in _rows(connection, "invalid_indexes"))
+
+
+def key_triggers(connection: Connection, relation: Name | None = None) -> tuple[KeyTrigger, ...]:
+    """Return what computes the key of each table PARTITION BY LIST of a hash.
+
+    Args:
+        connection: to the database.
+        relation: such a table or a partition of it, where only that one is asked for.
+    """
+    which = None if relation is None else str(relation)
+    return tuple(KeyTrigger(*row) for row in _rows(connection, "key_triggers", relation=which))
 
 
 def relation_exists(connection: Connection, name: Name) -> bool:

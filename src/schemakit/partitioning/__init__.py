@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from schemakit.runner.partitions.indexing import create_index, rename_tree
     from schemakit.runner.partitions.leaving import detach_leaf, drop_leaves
     from schemakit.runner.partitions.reading import TreeState, read_tree
+    from schemakit.runner.routing import explain_routing
     from schemakit.runner.verify import Verified, verify_server
     from schemakit.sql.name import Name
 
@@ -53,6 +54,7 @@ __all__ = [
     "create_tree",
     "detach_leaf",
     "drop_leaves",
+    "explain_routing",
     "hash_partition",
     "hash_partitions",
     "hashtext",
@@ -80,6 +82,7 @@ _HOMES = {
     "schemakit.runner.partitions.indexing": ("create_index", "rename_tree"),
     "schemakit.runner.partitions.leaving": ("detach_leaf", "drop_leaves"),
     "schemakit.runner.partitions.reading": ("TreeState", "read_tree"),
+    "schemakit.runner.routing": ("explain_routing",),
     "schemakit.runner.verify": ("Verified", "verify_server"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

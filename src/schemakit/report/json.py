@@ -44,7 +44,10 @@ def status(value: Status) -> Object:
     ``database``, ``server``, ``at_head``, ``current``, ``heads``, ``pending`` (see `revision`, in
     the order in which they would run), ``unknown`` (revisions in the database that this code does
     not know), ``changed`` (applied revisions whose file has changed since, where a history is
-    kept), ``invalid_indexes`` (objects of ``schema``, ``name``, ``table``).
+    kept), ``invalid_indexes`` (objects of ``schema``, ``name``, ``table``), ``key_triggers``
+    (tables PARTITION BY LIST of a hash: objects of ``schema``, ``table``, ``key``, ``leaf``,
+    ``trigger``, ``state``, which is ``enabled``, ``disabled``, ``missing``, ``misplaced`` or
+    ``none``, and ``check``).
     """
     return _object(value) | {"at_head": value.at_head}
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from schemakit.catalog.model import LockHolder
+    from schemakit.errors import RoutingFailed
 
     from ._alembic.journal import Journal
     from .directory import Directory
@@ -54,6 +55,7 @@ class Observation:
         self.done = done  # revisions that earlier attempts have applied
         self.sends = 0
         self.blockers: tuple[LockHolder, ...] = ()
+        self.routing: RoutingFailed | None = None  # why a row found no partition, if that failed
         self.silent = False
         self.ledger: Ledger | None = None
         self.yields = False  # whether a revision that waits may be cancelled, to come back later

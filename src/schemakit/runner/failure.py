@@ -136,6 +136,7 @@ def explained(
         f"statement{_line(error)}: {statement}" if statement else "",
         _inside(error),
         f"in the way: {in_the_way(observation.blockers)}" if observation.blockers else "",
+        f"routing: {observation.routing.detail}" if observation.routing else "",
         _left(kept, heads, external=external),
         f"{_PART} {', '.join(parts)}." if set(parts) & set(journal.parts) else "",
         _UNSURE if unsure else "",
@@ -152,7 +153,7 @@ def explained(
         heads=heads or (),
         partial=partial,
         blockers=observation.blockers,
-        remedy=_REPEATABLE if partial else _remedy(said),
+        remedy=_REPEATABLE if partial else _remedy(observation.routing or said),
     )
 
 

@@ -9,7 +9,7 @@ from .results import heads_text
 from .revisions import Revision
 
 if TYPE_CHECKING:
-    from schemakit.catalog.model import IndexName
+    from schemakit.catalog.model import IndexName, KeyTrigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Status:
         unknown: revisions in the database that this code does not know.
         invalid_indexes: what a broken CREATE INDEX CONCURRENTLY left behind.
         changed: applied revisions whose file has changed since, where a history is kept.
+        key_triggers: of each table PARTITION BY LIST of a hash, what computes the key of a row
+            that comes without.
     """
 
     database: str
@@ -35,6 +37,7 @@ class Status:
     unknown: tuple[str, ...] = ()
     invalid_indexes: tuple[IndexName, ...] = ()
     changed: tuple[Revision, ...] = ()
+    key_triggers: tuple[KeyTrigger, ...] = ()
 
     @property
     def at_head(self) -> bool:
@@ -52,6 +55,7 @@ class Status:
         lines += [f"unknown   {revision}" for revision in self.unknown]
         lines += [f"changed   {revision} (since it was applied)" for revision in self.changed]
         lines += [f"invalid   index {index}" for index in self.invalid_indexes]
+        lines += [f"routing   {each.schema}.{each.table}: {each}" for each in self.key_triggers]
         lines.append(f"status    {self._verdict()}")
         return "\n".join(lines)
 

@@ -63,7 +63,7 @@ async def pending(target: Target, *, migrations: Source = None) -> tuple[Revisio
 
 
 async def status(target: Target, *, migrations: Source = None) -> Status:
-    """Return where the database stands, and what a broken index build left in it."""
+    """Return where the database stands, and what is amiss in it: see `Status`."""
     async with viewed(target, migrations) as view:
         server = await view.session.ask(read.server)
         scripts = await view.directory.load()
@@ -79,6 +79,7 @@ async def status(target: Target, *, migrations: Source = None) -> Status:
             unknown=unknown,
             changed=await anyio.to_thread.run_sync(_changed, scripts.history(), waiting, recorded),
             invalid_indexes=await view.session.ask(read.invalid_indexes),
+            key_triggers=await view.session.ask(read.key_triggers),
         )
 
 
