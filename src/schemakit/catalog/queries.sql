@@ -396,3 +396,8 @@ SELECT CASE k.contype WHEN 'f' THEN 'foreign_key_constraint' ELSE 'unique_constr
  WHERE k.conparentid <> 0
    AND k.contype IN ('f', 'u')
    AND (NOT t.relispartition OR t.relname = ANY (CAST(:declared AS text[])))
+
+-- name: lock_room
+-- How many locks the shared table has room for (manual, 19.12, max_locks_per_transaction).
+SELECT current_setting('max_locks_per_transaction')::int
+     * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from schemakit.ddl.leaf import Expression, Grant, Leaf, LeafIndex, LeafTraits
+    from schemakit.runner.models.declare import declare, layout_of, partitioned
     from schemakit.runner.verify import Verified, verify_server
     from schemakit.sql.name import Name
 
@@ -42,12 +43,15 @@ __all__ = [
     "Name",
     "ValuesLayout",
     "Verified",
+    "declare",
     "hash_partition",
     "hash_partitions",
     "hashtext",
     "hashtextextended",
+    "layout_of",
     "partition_key",
     "partition_keys",
+    "partitioned",
     "verify_server",
 ]
 
@@ -62,7 +66,8 @@ _HOMES = {
     "schemakit.partitioning.strategies.hashed": ("HashLayout",),
     "schemakit.partitioning.strategies.listed": ("ValuesLayout",),
     "schemakit.sql.name": ("Name",),
-    # It asks a server: users look for it here, the layers want it there.
+    # These need SQLAlchemy, or ask a server: users look for them here, the layers want them there.
+    "schemakit.runner.models.declare": ("declare", "layout_of", "partitioned"),
     "schemakit.runner.verify": ("Verified", "verify_server"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
