@@ -84,6 +84,7 @@ ERRORS = [
     "SchemakitError",
     "StatementRefused",
     "TransactionRefused",
+    "TreeRefused",
     "UnknownRevision",
     "UnreachableRevision",
     "UnsupportedServer",

@@ -34,7 +34,8 @@ does not say the way out is not finished.
      │   └─ RevisionInterrupted            the connection broke in it; also a ConnectionLost
      ├─ OperationFailed                    the server refused a statement of a call
      │   └─ PlanFailed                     a step of a plan; those before it are done
-     ├─ TransactionRefused                 cannot run inside the caller's transaction
+     ├─ TreeRefused                        a partitioned table does not allow what was asked for
+ ├─ TransactionRefused                 cannot run inside the caller's transaction
      ├─ StatementRefused                   SQL that asyncpg cannot be made to run
      ├─ NotCommitted                       the run ended but the server does not have it
      ├─ HashMismatch                       the server hashes otherwise than the calculator
@@ -328,6 +329,12 @@ class PlanFailed(OperationFailed):
     ) -> None:
         super().__init__(detail, blockers=blockers, remedy=remedy)
         self.done = done
+
+
+class TreeRefused(SchemakitError):
+    """The partitioned table is not such that this could be done; nothing was touched."""
+
+    remedy = "see docs/partitioning.md for what stands in the way."
 
 
 class TransactionRefused(SchemakitError):

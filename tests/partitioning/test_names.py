@@ -18,14 +18,23 @@ PUBLIC = [
     "LeafIndex",
     "LeafTraits",
     "Name",
+    "TreeState",
     "ValuesLayout",
     "Verified",
+    "attach_leaf",
+    "create_index",
+    "create_leaves",
+    "create_tree",
+    "detach_leaf",
+    "drop_leaves",
     "hash_partition",
     "hash_partitions",
     "hashtext",
     "hashtextextended",
     "partition_key",
     "partition_keys",
+    "read_tree",
+    "rename_tree",
     "verify_server",
 ]
 
@@ -52,7 +61,17 @@ def test_it_has_no_other_name():
 
 def test_only_what_acts_is_a_coroutine():
     acting = [name for name in PUBLIC if inspect.iscoroutinefunction(getattr(partitioning, name))]
-    assert acting == ["verify_server"]
+    assert acting == [
+        "attach_leaf",
+        "create_index",
+        "create_leaves",
+        "create_tree",
+        "detach_leaf",
+        "drop_leaves",
+        "read_tree",
+        "rename_tree",
+        "verify_server",
+    ]
 
 
 def test_the_calculators_need_neither_numpy_nor_what_asks_a_server():

@@ -397,7 +397,90 @@ SELECT CASE k.contype WHEN 'f' THEN 'foreign_key_constraint' ELSE 'unique_constr
    AND k.contype IN ('f', 'u')
    AND (NOT t.relispartition OR t.relname = ANY (CAST(:declared AS text[])))
 
--- name: lock_room
--- How many locks the shared table has room for (manual, 19.12, max_locks_per_transaction).
-SELECT current_setting('max_locks_per_transaction')::int
-     * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)
+-- name: tree
+-- The partitioned table that is spelled :parent, with what is locked beside it; one row in any case.
+-- lock_room is what the server promises of its lock table (manual, max_locks_per_transaction).
+SELECT current_setting('server_version_num')::int / 10000 AS version,
+       current_setting('max_locks_per_transaction')::int
+       * (current_setting('max_connections')::int
+          + current_setting('max_prepared_transactions')::int) AS lock_room,
+       coalesce(c.relkind::text, '') AS kind,
+       coalesce(n.nspname::text, '') AS schema,
+       coalesce(c.relname::text, '') AS name,
+       coalesce(pg_catalog.pg_get_partkeydef(c.oid), '') AS partition_by,
+       ARRAY(SELECT DISTINCT ARRAY[rn.nspname::text, r.relname::text]
+               FROM pg_catalog.pg_constraint AS f
+               JOIN pg_catalog.pg_class AS r ON r.oid = f.confrelid
+               JOIN pg_catalog.pg_namespace AS rn ON rn.oid = r.relnamespace
+              WHERE f.contype = 'f' AND f.conrelid = c.oid) AS referenced,
+       ARRAY(SELECT DISTINCT ARRAY[rn.nspname::text, r.relname::text]
+               FROM pg_catalog.pg_constraint AS f
+               JOIN pg_catalog.pg_class AS r ON r.oid = f.conrelid
+               JOIN pg_catalog.pg_namespace AS rn ON rn.oid = r.relnamespace
+              WHERE f.contype = 'f' AND f.confrelid = c.oid AND f.conparentid = 0) AS referencing,
+       ARRAY(SELECT ARRAY[t.tgname::text, p.prosrc]
+               FROM pg_catalog.pg_trigger AS t
+               JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
+              WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+                -- ROW, BEFORE, INSERT (src/include/catalog/pg_trigger.h)
+                AND t.tgtype & 7 = 7) AS triggers,
+       ARRAY(SELECT pg_catalog.pg_get_constraintdef(k.oid)
+               FROM pg_catalog.pg_constraint AS k
+              WHERE k.conrelid = c.oid AND k.contype = 'c') AS checks
+  FROM (SELECT pg_catalog.to_regclass(CAST(:parent AS text)) AS oid) AS t
+  LEFT JOIN pg_catalog.pg_class AS c ON c.oid = t.oid
+  LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+
+-- name: tree_leaves
+-- The partitions of :parent, in the order of their oids.
+SELECT n.nspname::text AS schema,
+       c.relname::text AS name,
+       coalesce(pg_catalog.pg_get_expr(c.relpartbound, c.oid), '') AS bound,
+       i.inhdetachpending AS pending,
+       c.relkind::text AS kind
+  FROM pg_catalog.pg_inherits AS i
+  JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE i.inhparent = pg_catalog.to_regclass(CAST(:parent AS text))
+ ORDER BY c.oid
+
+-- name: tree_indexes
+-- The indexes of :parent, with the names of the leaves that lack their part of it or have one that
+-- is not valid.
+SELECT n.nspname::text AS schema,
+       x.relname::text AS name,
+       p.indisvalid AS valid,
+       pg_catalog.pg_get_indexdef(p.indexrelid) AS definition,
+       ARRAY(SELECT ARRAY[ln.nspname::text, l.relname::text]
+               FROM pg_catalog.pg_inherits AS i
+               JOIN pg_catalog.pg_class AS l ON l.oid = i.inhrelid
+               JOIN pg_catalog.pg_namespace AS ln ON ln.oid = l.relnamespace
+              WHERE i.inhparent = p.indrelid
+                AND NOT EXISTS (SELECT
+                                  FROM pg_catalog.pg_index AS o
+                                  JOIN pg_catalog.pg_inherits AS oi ON oi.inhrelid = o.indexrelid
+                                 WHERE o.indrelid = l.oid
+                                   AND o.indisvalid
+                                   AND oi.inhparent = p.indexrelid)
+              ORDER BY l.oid) AS lacking
+  FROM pg_catalog.pg_index AS p
+  JOIN pg_catalog.pg_class AS x ON x.oid = p.indexrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = x.relnamespace
+ WHERE p.indrelid = pg_catalog.to_regclass(CAST(:parent AS text))
+ ORDER BY x.relname
+
+-- name: leaf_states
+-- How the relations that are spelled :names stand to :parent: '' (there is none), 'attached',
+-- 'pending' (half detached), 'free' (a table of its own), 'other' (a leaf of another parent, or no
+-- table).
+SELECT CASE WHEN c.oid IS NULL THEN ''
+            WHEN i.inhdetachpending THEN 'pending'
+            WHEN i.inhrelid IS NOT NULL THEN 'attached'
+            WHEN c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition THEN 'free'
+            ELSE 'other' END AS state
+  FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS k (name, place)
+  LEFT JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(k.name)
+  LEFT JOIN pg_catalog.pg_inherits AS i
+    ON i.inhrelid = c.oid
+   AND i.inhparent = pg_catalog.to_regclass(CAST(:parent AS text))
+ ORDER BY k.place

@@ -253,8 +253,3 @@ def partitions(connection: Connection, declared: Sequence[str]) -> tuple[Inherit
     """Return the partitions, and what the tables called *declared* have from a partitioned one."""
     rows = _rows(connection, "partitions", declared=list(declared))
     return tuple(Inherited(*row) for row in rows)
-
-
-def lock_room(connection: Connection) -> int:
-    """Return how many locks the server has room for, those of other sessions among them."""
-    return int(_rows(connection, "lock_room")[0][0])

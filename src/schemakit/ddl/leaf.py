@@ -36,11 +36,14 @@ class Leaf:
         bound: as it stands behind ``PARTITION OF parent`` or ``ATTACH PARTITION leaf``:
             ``FOR VALUES IN (3)``, ``FOR VALUES WITH (MODULUS 16, REMAINDER 3)``, ``DEFAULT``.
         number: its place among the leaves of its layout, from 0.
+        check: a condition that only rows of this leaf meet, such that ATTACH need not read a table
+            with that CHECK; None where no condition helps.
     """
 
     name: Name
     bound: str
     number: int = 0
+    check: str | None = None
 
     @property
     def default(self) -> bool:
@@ -184,7 +187,8 @@ class LeafTraits:
         storage: parameters of the table, e.g. ``(("fillfactor", 70),)``.
         tablespace: where it lies; by default where the server puts it.
         grants: rights on it.
-        replica_identity: ``default``, ``full``, ``nothing``, or the name of one of the indexes.
+        replica_identity: ``default``, ``full``, ``nothing``, or the name of one of the indexes
+            that the leaves have for themselves.
 
     Raises:
         LayoutRefused: two indexes have one name, or the replica identity is not among them.
@@ -201,10 +205,12 @@ class LeafTraits:
         if len(set(names)) < len(names):
             detail = f"Two indexes have one name: {', '.join(names)}."
             raise LayoutRefused(detail, remedy="name each by a pattern of its own.")
-        if self.replica_identity not in _IDENTITIES.union(names):
+        own = {index.name for index in self.on_leaves}
+        if self.replica_identity not in _IDENTITIES | own:
             detail = f"The replica identity {self.replica_identity!r} is none."
             raise LayoutRefused(
-                detail, remedy="give default, full, nothing, or the name of an index above."
+                detail,
+                remedy="give default, full, nothing, or the name of an index with on_parent=False.",
             )
         if self.tablespace is not None:
             quote(self.tablespace)

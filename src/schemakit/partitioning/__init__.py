@@ -19,6 +19,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from schemakit.ddl.leaf import Expression, Grant, Leaf, LeafIndex, LeafTraits
     from schemakit.runner.models.declare import declare, layout_of, partitioned
+    from schemakit.runner.partitions.growing import attach_leaf, create_leaves, create_tree
+    from schemakit.runner.partitions.indexing import create_index, rename_tree
+    from schemakit.runner.partitions.leaving import detach_leaf, drop_leaves
+    from schemakit.runner.partitions.reading import TreeState, read_tree
     from schemakit.runner.verify import Verified, verify_server
     from schemakit.sql.name import Name
 
@@ -41,9 +45,16 @@ __all__ = [
     "LeafIndex",
     "LeafTraits",
     "Name",
+    "TreeState",
     "ValuesLayout",
     "Verified",
+    "attach_leaf",
+    "create_index",
+    "create_leaves",
+    "create_tree",
     "declare",
+    "detach_leaf",
+    "drop_leaves",
     "hash_partition",
     "hash_partitions",
     "hashtext",
@@ -52,6 +63,8 @@ __all__ = [
     "partition_key",
     "partition_keys",
     "partitioned",
+    "read_tree",
+    "rename_tree",
     "verify_server",
 ]
 
@@ -68,6 +81,10 @@ _HOMES = {
     "schemakit.sql.name": ("Name",),
     # These need SQLAlchemy, or ask a server: users look for them here, the layers want them there.
     "schemakit.runner.models.declare": ("declare", "layout_of", "partitioned"),
+    "schemakit.runner.partitions.growing": ("attach_leaf", "create_leaves", "create_tree"),
+    "schemakit.runner.partitions.indexing": ("create_index", "rename_tree"),
+    "schemakit.runner.partitions.leaving": ("detach_leaf", "drop_leaves"),
+    "schemakit.runner.partitions.reading": ("TreeState", "read_tree"),
     "schemakit.runner.verify": ("Verified", "verify_server"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

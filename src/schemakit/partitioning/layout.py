@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 
-from schemakit.ddl.leaf import Leaf, LeafTraits
+from schemakit.ddl.leaf import Leaf, LeafIndex, LeafTraits
 from schemakit.errors import LayoutRefused, LeafUnknown
 from schemakit.sql.name import Name, quote
 
@@ -43,6 +43,8 @@ class Layout(ABC):
         str(self.parent)
         self._check()
         self._check_names()
+        for index in self.carries.indexes:
+            self.check_unique(index)
         try:
             hash(self)
         except TypeError as error:
@@ -72,6 +74,11 @@ class Layout(ABC):
         """The key as the server computes it from a row; None where it is a column like others."""
         return None
 
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """Conditions that every row must meet, with which the tree is made; as SQL."""
+        return ()
+
     @abstractmethod
     def leaf_for(self, *key: object) -> Leaf:
         """Return the leaf that the server puts a row in, computed here.
@@ -95,7 +102,7 @@ class Layout(ABC):
         Raises:
             LeafUnknown: the layout has no such leaf.
         """
-        found = self._by_name.get(name if isinstance(name, Name) else self._in_schema(name))
+        found = self._by_name.get(name if isinstance(name, Name) else self.in_schema(name))
         if found is None:
             raise LeafUnknown(f"{self.parent} has no leaf {name}.")
         return found
@@ -108,7 +115,8 @@ class Layout(ABC):
     def _by_name(self) -> dict[Name, Leaf]:
         return {leaf.name: leaf for leaf in self._leaves}
 
-    def _in_schema(self, name: str) -> Name:
+    def in_schema(self, name: str) -> Name:
+        """Return *name* in the schema of the leaves."""
         return Name(name, self.parent.schema if self.schema is None else self.schema)
 
     def _check_names(self) -> None:
@@ -121,6 +129,21 @@ class Layout(ABC):
                     detail = f"Two relations would be called {name}."
                     raise LayoutRefused(detail, remedy="choose patterns that give each its own.")
                 taken.add(name)
+
+    def check_unique(self, index: LeafIndex) -> None:
+        """Refuse an index of the parent that is unique and lacks a column of the partition key.
+
+        Raises:
+            LayoutRefused: it is and does.
+        """
+        lacking = [column for column in self.columns if column not in index.columns]
+        if index.unique and index.on_parent and lacking:
+            detail = f"The unique index {index.name!r} lacks {', '.join(lacking)} of the key."
+            raise LayoutRefused(
+                detail,
+                remedy="add it, for PostgreSQL looks for duplicates leaf by leaf; or have it "
+                "unique in each leaf alone, with on_parent=False.",
+            )
 
 
 def checked_columns(columns: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from uuid import UUID
 from schemakit.errors import KeyRefused
 from schemakit.partitioning.hashing.encode import encoded, kind_named
 from schemakit.sql.literal import literal
+from schemakit.sql.name import quote
 
 #: What a bound may hold; None is NULL.
 Value = str | int | float | bool | bytes | Decimal | UUID | date | datetime | time | None
@@ -68,3 +69,14 @@ def bound_literal(type_: str | None, value: object) -> str:
         return literal(value).strip()
     except (TypeError, ValueError) as error:
         raise KeyRefused(f"It cannot stand in a bound: {error}.") from None
+
+
+def list_bound(key: str, literals: list[str]) -> tuple[str, str]:
+    """Return the bound of a leaf for *literals*, and the condition that its rows meet."""
+    column = quote(key)
+    values = [each for each in literals if each != "NULL"]
+    equal = [f"{column} = {each}" for each in values]
+    known = f"{column} IS NOT NULL AND ({' OR '.join(equal)})" if values else ""
+    null = f"{column} IS NULL" if len(values) < len(literals) else ""
+    check = f"{null} OR {' OR '.join(equal)}" if null and known else null or known
+    return f"FOR VALUES IN ({', '.join(literals)})", check

@@ -6,7 +6,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from tests.partitioning.layouts import HOSTILE
 
-from schemakit.errors import LayoutRefused
+from schemakit.errors import LayoutRefused, TreeRefused
 from schemakit.partitioning import (
     Expression,
     Grant,
@@ -28,7 +28,9 @@ LISTED = ValuesLayout(Name("orders"), "region", values=("eu", ("us", "ca")), def
 
 #: A lock is one in the server's table, in however many modes it is held.
 LOCKS = """
-SELECT count(DISTINCT (relation, classid, objid)) FROM pg_locks WHERE coalesce(relation, objid) >= 16384
+SELECT count(DISTINCT (relation, classid, objid))
+  FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+ WHERE d.datname = current_database() AND coalesce(relation, objid) >= 16384
 """
 
 
@@ -195,7 +197,7 @@ async def test_what_the_leaves_carry(engine, oracle):
     assert tuple(row) == (b"f", ["fillfactor=70"], True)
     assert sorted(row[0] for row in await oracle.fetch("SELECT indexname FROM pg_indexes "
         "WHERE tablename IN ('events', 'events_1')")) == [
-        "events_1_id_uq", "events_1_note_idx", "events_1_pkey", "events_note_idx", "events_pkey",
+        "events_1_id_uq", "events_1_lower_idx", "events_1_pkey", "events_note_idx", "events_pkey",
     ]  # fmt: skip
     await oracle.execute("DROP OWNED BY models_reader")
 
@@ -218,9 +220,9 @@ def test_a_script_without_a_database():
 
 async def test_more_locks_than_the_server_has(engine, oracle):
     layout = HashLayout(HASHED.parent, HASHED.key, types=HASHED.types, modulus=10_000)
-    with pytest.raises(LayoutRefused, match=r"would take [\d,]+ locks for \"events\"") as refused:
+    with pytest.raises(TreeRefused, match=r"would take [\d,]+ locks for \"events\"") as refused:
         await create(engine, events(layout))
-    assert "op.create_partitions()" in str(refused.value)
+    assert "call create_tree" in str(refused.value)
     assert await oracle.fetchval("SELECT to_regclass('events')") is None
 
 
@@ -295,13 +297,6 @@ def test_two_layouts():
             ),
             'has no column "x"',
         ),
-        (
-            HashLayout(
-                Name("events"), ("id",), types=("int8",), modulus=2,
-                carries=LeafTraits(indexes=(LeafIndex("{table}_x", ("note",), unique=True),)),
-            ),
-            'The unique index events_x lacks "id"',
-        ),
     ],
 )  # fmt: skip
 def test_what_the_table_has_not(layout, said):
@@ -337,8 +332,18 @@ def test_a_key_that_cannot_be_computed(options, said):
     refused(lambda: chunks(**options), said, "Remedy:")
 
 
-@pytest.mark.parametrize("source", [sa.Uuid, sa.Text, sa.String(9), sa.BigInteger, postgresql.CITEXT,
-                                    postgresql.UUID(as_uuid=False), sa.Enum("a", "b", name="e")])  # fmt: skip
+@pytest.mark.parametrize(
+    "source",
+    [
+        sa.Uuid,
+        sa.Text,
+        sa.String(9),
+        sa.BigInteger,
+        postgresql.CITEXT,
+        postgresql.UUID(as_uuid=False),
+        sa.Enum("a", "b", name="e"),
+    ],
+)
 def test_what_a_key_is_computed_from(source):
     assert layout_of(chunks(source=source)) == KEYED
 

@@ -9,6 +9,7 @@ from schemakit.ddl.leaf import Leaf
 from schemakit.errors import LayoutRefused, LeafUnknown
 from schemakit.partitioning.hashing.text import Key, partition_key
 from schemakit.partitioning.layout import Layout, checked_columns, checked_count, single
+from schemakit.partitioning.listing import list_bound
 from schemakit.partitioning.pattern import numbered
 from schemakit.sql.name import quote
 
@@ -27,6 +28,7 @@ class HashKeyLayout(Layout):
         modulus: how many leaves.
         default: the name of a leaf for what comes without a key, which must send it on by itself;
             it forbids DETACH CONCURRENTLY.
+        checked: whether the tree is made with a CHECK that refuses a wrong key (23514).
 
     Raises:
         LayoutRefused: it cannot be laid out so; the remedy says why.
@@ -36,6 +38,7 @@ class HashKeyLayout(Layout):
     source: str = field(kw_only=True)
     modulus: int = field(kw_only=True)
     default: str | None = field(default=None, kw_only=True)
+    checked: bool = field(default=True, kw_only=True)
 
     def _check(self) -> None:
         checked_count(self.modulus)
@@ -48,9 +51,10 @@ class HashKeyLayout(Layout):
 
     def _each_leaf(self) -> Iterator[Leaf]:
         for number, name in numbered(self.naming, self.parent.name, self.modulus):
-            yield Leaf(self._in_schema(name), f"FOR VALUES IN ({number})", number)
+            bound, check = list_bound(self.key, [str(number)])
+            yield Leaf(self.in_schema(name), bound, number, check)
         if self.default is not None:
-            yield Leaf(self._in_schema(self.default), "DEFAULT", self.modulus)
+            yield Leaf(self.in_schema(self.default), "DEFAULT", self.modulus)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -66,6 +70,11 @@ class HashKeyLayout(Layout):
     def key_expression(self) -> str:
         """``abs(hashtext("source"::text) % n)``, defined where abs(hashtext(…)) is not, too."""
         return f"abs(hashtext({quote(self.source)}::text) % {self.modulus})"
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """The condition that a right key meets, if the layout is checked."""
+        return (f"{quote(self.key)} = {self.key_expression}",) if self.checked else ()
 
     def key_for(self, source: Key) -> int:
         """Return the key of a row with that *source*.

@@ -10,7 +10,27 @@ from schemakit.errors import LayoutRefused
 from schemakit.partitioning.hashing.native import checked_types, hash_partition
 from schemakit.partitioning.layout import Layout, checked_columns, checked_count, flat, is_tuple
 from schemakit.partitioning.pattern import numbered
+from schemakit.sql.literal import literal
 from schemakit.sql.name import quote
+
+#: Types without a collation.
+_PROVABLE = frozenset(
+    {
+        "bool",
+        "bytea",
+        "date",
+        "float4",
+        "float8",
+        "int2",
+        "int4",
+        "int8",
+        "numeric",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "uuid",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +65,15 @@ class HashLayout(Layout):
     def _each_leaf(self) -> Iterator[Leaf]:
         for number, name in numbered(self.naming, self.parent.name, self.modulus):
             bound = f"FOR VALUES WITH (MODULUS {self.modulus}, REMAINDER {number})"
-            yield Leaf(self._in_schema(name), bound, number)
+            yield Leaf(self.in_schema(name), bound, number, self._check_of(number))
+
+    def _check_of(self, number: int) -> str | None:
+        """The server compares no condition on a text with the bound: its collations differ."""
+        if not {kind.name for kind in checked_types(self.types)} <= _PROVABLE:
+            return None
+        keys = ", ".join(map(quote, self.key))
+        parent = literal(str(self.parent))
+        return f"satisfies_hash_partition({parent}::regclass, {self.modulus}, {number}, {keys})"
 
     @property
     def columns(self) -> tuple[str, ...]:

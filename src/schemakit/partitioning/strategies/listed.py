@@ -11,7 +11,7 @@ from schemakit.ddl.leaf import Leaf
 from schemakit.ddl.pattern import Pattern
 from schemakit.errors import HashUnknown, LayoutRefused, LeafUnknown
 from schemakit.partitioning.layout import Layout, checked_count, is_tuple, single
-from schemakit.partitioning.listing import NAN, Value, bound_literal, comparable
+from schemakit.partitioning.listing import NAN, Value, bound_literal, comparable, list_bound
 from schemakit.sql.name import quote
 
 
@@ -65,10 +65,11 @@ class ValuesLayout(Layout):
 
     def _each_leaf(self) -> Iterator[Leaf]:
         for number, name, group in zip(count(), self._names(), self._groups, strict=False):
-            listed = ", ".join(bound_literal(self.type, value) for value in group)
-            yield Leaf(self._in_schema(name), f"FOR VALUES IN ({listed})", number)
+            literals = [bound_literal(self.type, value) for value in group]
+            bound, check = list_bound(self.key, literals)
+            yield Leaf(self.in_schema(name), bound, number, check)
         if self.default is not None:
-            yield Leaf(self._in_schema(self.default), "DEFAULT", len(self.values))
+            yield Leaf(self.in_schema(self.default), "DEFAULT", len(self.values))
 
     def _names(self) -> Iterator[str]:
         if self.names is not None:

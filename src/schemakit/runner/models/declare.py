@@ -54,8 +54,8 @@ def partitioned(layout: Layout, **options: Any) -> dict[str, Any]:
 def declare(table: FromClause, layout: Layout) -> Table:
     """Lay *table* out by *layout*: ``create_all`` makes the whole tree of it.
 
-    Of a table with a key column (`HashKeyLayout`) inserts and updates compute the key, and a CHECK
-    has the server refuse a wrong one, whoever writes it.
+    Of a table with a key column (`HashKeyLayout`) inserts and updates compute the key, and unless
+    the layout is not ``checked``, a CHECK has the server refuse a wrong one, whoever writes it.
 
     Args:
         table: a `Table`, or the ``__table__`` of a mapped class.
@@ -89,7 +89,8 @@ def layout_of(table: FromClause) -> Layout | None:
 
     Of a copy of the table (``to_metadata``) it is that of the copy.
     """
-    found: Layout | None = table.info.get(_INFO)
+    info: Any = getattr(table, "info", {})  # an annotated Table is none to isinstance()
+    found: Layout | None = info.get(_INFO)
     if found is None or not isinstance(table, Table) or found.parent == _name(table):
         return found
     return replace(found, parent=_name(table))
@@ -124,12 +125,7 @@ def _compute(table: Table, layout: HashKeyLayout) -> None:
     default._set_parent_with_dispatch(key)  # noqa: SLF001 - how Column(default=…) does it
     name = f"{table.name}_{layout.key}_check"
     fits = len(name.encode()) <= MAX_IDENTIFIER_BYTES
-    condition = f"{column_sql(layout)} = {layout.key_expression}"
-    table.append_constraint(CheckConstraint(condition, name=name if fits else None))
+    for condition in layout.checks:
+        table.append_constraint(CheckConstraint(condition, name=name if fits else None))
     statements.install()
     mapped.watch()
-
-
-def column_sql(layout: HashKeyLayout) -> str:
-    """Return the key column of *layout* as SQL."""
-    return str(Name(layout.key))

@@ -15,7 +15,6 @@ from schemakit.sql.name import quote
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, Dialect, Table
-    from sqlalchemy.types import TypeEngine
 
     from schemakit.partitioning.hashing.text import Key
     from schemakit.partitioning.strategies.hash_key import HashKeyLayout
@@ -111,7 +110,8 @@ class KeyDefault:
         """
         row = context.get_current_parameters()
         if self._source.key not in row:
-            return self._without_source()
+            self._refuse_without_source()
+            return None
         source = row[self._source.key]
         if source is None:
             return None  # no leaf, or the default leaf: the server says it
@@ -128,7 +128,7 @@ class KeyDefault:
             return [source]
         return [source, *(row.get(self._source.key) for row in rows)]
 
-    def _without_source(self) -> None:
+    def _refuse_without_source(self) -> None:
         if self._layout.default is not None:
             return
         if self._source.server_default is None and self._source.nullable:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Connection, event, inspect
+from sqlalchemy import Connection, Table, event, inspect
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql import ClauseElement
 
 from schemakit.partitioning.strategies.hash_key import HashKeyLayout
 
 from .keys import column_named, keys_of
-
-if TYPE_CHECKING:
-    from sqlalchemy import Table
 
 
 def watch() -> None:
@@ -28,7 +25,7 @@ def _configured(mapper: Mapper[Any], _: type) -> None:
 
     for table in mapper.tables:
         layout = layout_of(table)
-        if isinstance(layout, HashKeyLayout):
+        if isinstance(layout, HashKeyLayout) and isinstance(table, Table):
             event.listen(mapper, "before_update", partial(_updated, table, layout))
 
 

@@ -54,7 +54,8 @@ def _insert(statement: Insert, compiler: SQLCompiler, **options: Any) -> str:
             statement = _from_select(statement, *found)
         else:
             statement = _with_expression(statement, *found)
-    return compiler.visit_insert(statement, **options)
+    said: str = compiler.visit_insert(statement, **options)  # type: ignore[no-untyped-call]  # its own
+    return said
 
 
 def _update(statement: Update, compiler: SQLCompiler, **options: Any) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import DDL, Connection, PrimaryKeyConstraint, UniqueConstraint, event
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
-from schemakit.catalog import read
-from schemakit.ddl.leaf import parameters
-from schemakit.errors import LayoutRefused
+from schemakit.catalog import read_tree
+from schemakit.ddl.trees import leaves_plan
+from schemakit.errors import TreeRefused
 from schemakit.runner.driver import run_simple
-from schemakit.sql.name import Name, quote
+from schemakit.sql.name import Name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData, Table
     from sqlalchemy.engine.mock import MockConnection
 
-    from schemakit.ddl.leaf import Leaf
     from schemakit.partitioning.layout import Layout
 
 
@@ -48,7 +47,7 @@ def send(connection: Connection | MockConnection, statements: Iterable[str]) -> 
         run_simple(connection, ";\n".join(statements))
         return
     for sql in statements:
-        connection.execute(DDL(sql.replace("%", "%%")))
+        connection.execute(DDL(sql.replace("%", "%%")))  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 
 
 def translated(layout: Layout, connection: Connection | MockConnection) -> Layout:
@@ -63,41 +62,18 @@ def translated(layout: Layout, connection: Connection | MockConnection) -> Layou
 
 
 def tree(layout: Layout) -> Iterator[str]:
-    """Yield what makes of a parent the tree of *layout*."""
-    carries = layout.carries
-    for leaf in layout.leaves():
-        yield _leaf(layout, leaf)
-        for index in carries.indexes:
-            yield index.create(leaf.name)
-        for grant in carries.grants:
-            yield grant.on(leaf.name)
-        if carries.replica_identity != "default":
-            yield _identity(layout, leaf)
-    for index in carries.on_parent:  # last: it takes in those of the leaves, which have their names
+    """Yield what makes of a parent without leaves the tree of *layout*."""
+    for index in layout.carries.on_parent:
         yield index.create(layout.parent)
-
-
-def _leaf(layout: Layout, leaf: Leaf) -> str:
-    words = [
-        f"CREATE TABLE {leaf.name} PARTITION OF {layout.parent} {leaf.bound}",
-        parameters(layout.carries.storage),
-        f"TABLESPACE {quote(layout.carries.tablespace)}" if layout.carries.tablespace else "",
-    ]
-    return " ".join(word for word in words if word)
-
-
-def _identity(layout: Layout, leaf: Leaf) -> str:
-    said = layout.carries.replica_identity
-    named = {index.name: index for index in layout.carries.indexes}
-    kind = f"USING INDEX {quote(named[said].named(leaf.name).name)}" if said in named else said
-    return f"ALTER TABLE {leaf.name} REPLICA IDENTITY {kind}"
+    for statement in leaves_plan(layout.parent, layout.leaves(), layout.carries, live=False):
+        yield statement.sql
 
 
 def locks_of(table: Table, layout: Layout) -> int:
     """Return how many locks making or dropping the tree of *table* takes, at the most.
 
-    Measured on PostgreSQL 14 and 18: of a leaf its table, its TOAST table with the index of that, and
-    its own indexes.
+    Measured on PostgreSQL 14 and 18: of a leaf its table, its TOAST table and the index of that,
+    and its own indexes.
     """
     constraints = sum(isinstance(each, _KEYS) for each in table.constraints)
     indexes = constraints + len(table.indexes) + len(layout.carries.indexes)
@@ -117,16 +93,20 @@ def _refuse_too_many(
     if not laid_out or not isinstance(connection, Connection):
         return
     needed = sum(locks_of(table, layout) for table, layout in laid_out)
-    there = read.lock_room(connection)
-    if needed > there:
-        names = ", ".join(str(layout.parent) for _, layout in laid_out)
-        detail = f"One transaction would take {needed:,} locks for {names}, and the server has room for {there:,}."
-        raise LayoutRefused(detail, remedy=_TOO_MANY)
+    room = read_tree.tree(connection, laid_out[0][1].parent).lock_room
+    if needed > room:
+        raise TreeRefused(
+            f"One transaction would take {needed:,} locks for "
+            f"{', '.join(str(layout.parent) for _, layout in laid_out)}, and the server has room "
+            f"for {room:,}: max_locks_per_transaction * (max_connections + "
+            "max_prepared_transactions).",
+            remedy=_TOO_MANY,
+        )
 
 
 _OF_THE_CATALOG = 20
 _KEYS = (PrimaryKeyConstraint, UniqueConstraint, ExcludeConstraint)
 _TOO_MANY = (
-    "make the tree in a migration, where op.create_partitions() commits in between; or raise "
-    "max_locks_per_transaction."
+    "call create_tree (drop_leaves) instead, which commits every few leaves; or raise "
+    "max_locks_per_transaction, which needs a restart."
 )

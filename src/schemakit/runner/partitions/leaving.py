@@ -1,0 +1,162 @@
+"""Leaves that are detached or dropped, and what was cut off when they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from schemakit.catalog import read_tree
+from schemakit.ddl.attachment import detach_plan, dropped, finalize_plan
+from schemakit.ddl.preflight import check_detach, check_parent, neighbours_of
+from schemakit.errors import TreeRefused
+from schemakit.runner.flow import Fetch, Flow
+from schemakit.runner.perform import perform
+from schemakit.sql.name import Name
+from schemakit.sql.plan import Plan, Step
+
+if TYPE_CHECKING:
+    from schemakit.catalog.tree import Tree
+    from schemakit.partitioning.layout import Layout
+    from schemakit.runner.reporter import OnEvent
+    from schemakit.runner.settings import Settings
+    from schemakit.runner.target import Target
+    from schemakit.runner.transactions import Transactions
+
+
+async def detach_leaf(  # noqa: PLR0913 - what the call is told
+    target: Target,
+    layout: Layout,
+    name: str | Name,
+    *,
+    concurrently: bool = True,
+    dry_run: bool = False,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> Plan:
+    """Make a leaf a table of its own again, with its rows.
+
+    A DETACH CONCURRENTLY that was cut off, of this leaf or another, is ended first: until then rows
+    are out of sight.
+
+    Args:
+        target: as for `upgrade`.
+        layout: how the parent is laid out.
+        name: of the leaf; a str is one in the leaves' schema. It need not be one of the layout.
+        concurrently: while the parent is in use; without it, the parent is locked exclusively for
+            a moment.
+        dry_run: whether only to return the plan.
+        settings: how the call behaves; by default as the SCHEMAKIT_* variables say.
+        on_event: gets every `Event`.
+
+    Returns:
+        What was done, or would be; nothing where it is no leaf any more.
+
+    Raises:
+        TreeRefused: there is a default leaf, beside which it cannot be done concurrently; or no
+            such table.
+        TransactionRefused: a transaction is open on *target*, and it would be done concurrently.
+        PlanFailed: the server refused a statement.
+    """
+    leaf = _named(layout, name)
+
+    def work(means: Transactions) -> Flow[Plan]:
+        tree = yield from _looked_at(layout)
+        (state,) = yield from _states(layout, [leaf])
+        if state == "":
+            raise TreeRefused(f"There is no table {leaf}.", remedy="name a leaf; see read_tree.")
+        plan = _finalized(layout, tree)
+        if state == "attached":
+            check_detach(tree, leaf, concurrently=concurrently)
+            plan += _detached(layout, leaf, tree, concurrently=concurrently)
+        if not dry_run:
+            yield from means.applied(plan)
+        return plan
+
+    return await perform(target, work, command="detach_leaf", settings=settings, on_event=on_event)
+
+
+async def drop_leaves(  # noqa: PLR0913 - what the call is told
+    target: Target,
+    layout: Layout,
+    names: Iterable[str | Name],
+    *,
+    concurrently: bool = True,
+    dry_run: bool = False,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> Plan:
+    """Drop leaves with their rows; each is detached before, for DROP would lock the parent.
+
+    Args:
+        target: as for `upgrade`.
+        layout: how the parent is laid out.
+        names: of the leaves; a str is one in the leaves' schema.
+        concurrently: as for `detach_leaf`.
+        dry_run: whether only to return the plan.
+        settings: how the call behaves; by default as the SCHEMAKIT_* variables say.
+        on_event: gets every `Event`.
+
+    Returns:
+        What was done, or would be; nothing where they are gone.
+
+    Raises:
+        TreeRefused: as for `detach_leaf`; or one is no leaf of the layout, nor was.
+        TransactionRefused: as for `detach_leaf`.
+        PlanFailed: the server refused a statement; the steps before it are done.
+    """
+    if isinstance(names, str):
+        raise TreeRefused("The names are one str.", remedy='give several: ["chunks_3"].')
+    leaves = [_named(layout, name) for name in names]
+    own = {leaf.name for leaf in layout.leaves()}
+
+    def work(means: Transactions) -> Flow[Plan]:
+        tree = yield from _looked_at(layout)
+        states = yield from _states(layout, leaves)
+        plan = _finalized(layout, tree)
+        neighbours = neighbours_of(tree)
+        for leaf, state in zip(leaves, states, strict=True):
+            if state == "other" or (state == "free" and leaf not in own):
+                raise TreeRefused(
+                    f"{leaf} is no leaf of {layout.parent}.", remedy="drop it as a table."
+                )
+            if state == "attached":
+                check_detach(tree, leaf, concurrently=concurrently)
+                plan += _detached(layout, leaf, tree, concurrently=concurrently)
+            if state:
+                plan += Plan.of(Step.of(dropped(leaf, neighbours)))
+        if not dry_run:
+            yield from means.applied(plan)
+        return plan
+
+    return await perform(target, work, command="drop_leaves", settings=settings, on_event=on_event)
+
+
+def _named(layout: Layout, name: str | Name) -> Name:
+    return name if isinstance(name, Name) else layout.in_schema(name)
+
+
+def _looked_at(layout: Layout) -> Flow[Tree]:
+    tree: Tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
+    check_parent(tree, layout.parent)
+    return tree
+
+
+def _states(layout: Layout, leaves: list[Name]) -> Flow[tuple[str, ...]]:
+    states: tuple[str, ...] = yield Fetch(
+        partial(read_tree.leaf_states, parent=layout.parent, names=leaves)
+    )
+    return states
+
+
+def _finalized(layout: Layout, tree: Tree) -> Plan:
+    plan = Plan()
+    for leaf in tree.pending:
+        plan += finalize_plan(layout.parent, leaf, neighbours=neighbours_of(tree))
+    return plan
+
+
+def _detached(layout: Layout, leaf: Name, tree: Tree, *, concurrently: bool) -> Plan:
+    return detach_plan(
+        layout.parent, leaf, concurrently=concurrently, neighbours=neighbours_of(tree)
+    )
