@@ -9,6 +9,7 @@ from sqlalchemy import DDL, Connection, PrimaryKeyConstraint, UniqueConstraint, 
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from schemakit.catalog import read_tree
+from schemakit.ddl.preflight import locks_needed
 from schemakit.ddl.trees import leaves_plan
 from schemakit.errors import TreeRefused
 from schemakit.runner.driver import run_simple
@@ -70,14 +71,10 @@ def tree(layout: Layout) -> Iterator[str]:
 
 
 def locks_of(table: Table, layout: Layout) -> int:
-    """Return how many locks making or dropping the tree of *table* takes, at the most.
-
-    Measured on PostgreSQL 14 and 18: of a leaf its table, its TOAST table and the index of that,
-    and its own indexes.
-    """
+    """Return how many locks making or dropping the tree of *table* takes, at the most."""
     constraints = sum(isinstance(each, _KEYS) for each in table.constraints)
     indexes = constraints + len(table.indexes) + len(layout.carries.indexes)
-    return (len(layout.leaves()) + 1) * (3 + indexes) + _OF_THE_CATALOG
+    return locks_needed(len(layout.leaves()) + 1, indexes)
 
 
 def _refuse_too_many_of(table: Table, connection: Connection | MockConnection, **_: Any) -> None:
@@ -104,7 +101,6 @@ def _refuse_too_many(
         )
 
 
-_OF_THE_CATALOG = 20
 _KEYS = (PrimaryKeyConstraint, UniqueConstraint, ExcludeConstraint)
 _TOO_MANY = (
     "call create_tree (drop_leaves) instead, which commits every few leaves; or raise "
