@@ -275,3 +275,21 @@ class Hashing:
     found: bool
     by_hash: bool
     columns: tuple[HashedColumn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """A partition, or what a table has from a partitioned one.
+
+    Attributes:
+        kind: in Alembic's words: ``table``, ``index``, ``unique_constraint`` or
+            ``foreign_key_constraint``.
+        schema: of the table.
+        table: the table.
+        name: of the thing; of a partition, the table's once more.
+    """
+
+    kind: str
+    schema: str
+    table: str
+    name: str

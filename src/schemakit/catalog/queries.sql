@@ -372,6 +372,31 @@ SELECT current_setting('server_version_num')::int AS version_num,
                    ELSE NOT l.collisdeterministic END) AS c ON true
  ORDER BY c.place
 
+-- name: partitions
+-- Every relation that is a partition; and what came down from a partitioned one: to the tables called
+-- :declared their indexes and constraints, and to others the foreign keys that the server adds to a
+-- table for each leaf of the one that it refers to.
+SELECT 'table' AS kind, n.nspname::text AS schema, c.relname::text AS table, c.relname::text AS name
+  FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE c.relispartition AND c.relkind IN ('r', 'p', 'f')
+UNION ALL
+SELECT 'index', n.nspname, t.relname, c.relname
+  FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
+  JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
+ WHERE c.relispartition AND t.relname = ANY (CAST(:declared AS text[]))
+UNION ALL
+SELECT CASE k.contype WHEN 'f' THEN 'foreign_key_constraint' ELSE 'unique_constraint' END,
+       n.nspname, t.relname, k.conname
+  FROM pg_catalog.pg_constraint AS k
+  JOIN pg_catalog.pg_class AS t ON t.oid = k.conrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
+ WHERE k.conparentid <> 0
+   AND k.contype IN ('f', 'u')
+   AND (NOT t.relispartition OR t.relname = ANY (CAST(:declared AS text[])))
+
 -- name: tree
 -- The partitioned table that is spelled :parent, with what is locked beside it; one row in any case.
 -- lock_room is what the server promises of its lock table (manual, max_locks_per_transaction).

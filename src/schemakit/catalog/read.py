@@ -19,6 +19,7 @@ from .model import (
     HashedColumn,
     Hashing,
     IndexName,
+    Inherited,
     KeyTrigger,
     LeaseHolder,
     LockHolder,
@@ -258,3 +259,9 @@ def hashing(connection: Connection, table: str | None) -> Hashing:
         first.by_hash,
         columns,
     )
+
+
+def partitions(connection: Connection, declared: Sequence[str]) -> tuple[Inherited, ...]:
+    """Return the partitions, and what the tables called *declared* have from a partitioned one."""
+    rows = _rows(connection, "partitions", declared=list(declared))
+    return tuple(Inherited(*row) for row in rows)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from schemakit.ddl.leaf import Expression, Grant, Leaf, LeafIndex, LeafTraits
+    from schemakit.runner.models.declare import declare, layout_of, partitioned
     from schemakit.runner.partitions.growing import attach_leaf, create_leaves, create_tree
     from schemakit.runner.partitions.indexing import create_index, rename_tree
     from schemakit.runner.partitions.leaving import detach_leaf, drop_leaves
@@ -52,6 +53,7 @@ __all__ = [
     "create_index",
     "create_leaves",
     "create_tree",
+    "declare",
     "detach_leaf",
     "drop_leaves",
     "explain_routing",
@@ -59,8 +61,10 @@ __all__ = [
     "hash_partitions",
     "hashtext",
     "hashtextextended",
+    "layout_of",
     "partition_key",
     "partition_keys",
+    "partitioned",
     "read_tree",
     "rename_tree",
     "verify_server",
@@ -77,7 +81,8 @@ _HOMES = {
     "schemakit.partitioning.strategies.hashed": ("HashLayout",),
     "schemakit.partitioning.strategies.listed": ("ValuesLayout",),
     "schemakit.sql.name": ("Name",),
-    # They ask a server: users look for them here, the layers want them there.
+    # These need SQLAlchemy, or ask a server: users look for them here, the layers want them there.
+    "schemakit.runner.models.declare": ("declare", "layout_of", "partitioned"),
     "schemakit.runner.partitions.growing": ("attach_leaf", "create_leaves", "create_tree"),
     "schemakit.runner.partitions.indexing": ("create_index", "rename_tree"),
     "schemakit.runner.partitions.leaving": ("detach_leaf", "drop_leaves"),

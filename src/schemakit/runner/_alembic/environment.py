@@ -25,6 +25,7 @@ from .careful import CarefulMigrationContext
 from .config import STAND_IN_URL, url_shown
 from .imports import Imports
 from .journal import Configured, Journal
+from .partitions import WithoutPartitions
 from .scripts import describe
 
 if TYPE_CHECKING:
@@ -93,7 +94,10 @@ class ScopedEnvironment(EnvironmentContext):
             options["target_metadata"] = self.errand.metadata
         elif self.errand.options.target_metadata is not None:
             options.setdefault("target_metadata", self.errand.options.target_metadata)
-        options["include_name"] = _not_our_own(options.get("include_name"))
+        include = options.get("include_name")
+        if connection is not None and not isinstance(include, WithoutPartitions):
+            include = WithoutPartitions(connection, options.get("target_metadata"), include)
+        options["include_name"] = _not_our_own(include)
         super().configure(connection, *args, **options)
         context = self.get_context()
         context.__class__ = CarefulMigrationContext

@@ -24,6 +24,7 @@ from schemakit.runner.target import Session, opened
 
 from .bridge import bridged
 from .config import STAND_IN_URL
+from .partitions import WithoutPartitions
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -49,6 +50,8 @@ def run_environment(configure: dict[str, Any], settings: Settings | None) -> Non
 
 
 def _migrate(connection: Connection, configure: dict[str, Any]) -> None:
+    include, metadata = configure.get("include_name"), configure.get("target_metadata")
+    configure |= {"include_name": WithoutPartitions(connection, metadata, include)}
     context.configure(connection=connection, **configure)
     _run_migrations()
 

@@ -1,0 +1,1 @@
+"""Layouts on SQLAlchemy's tables: declared, created, filled and asked."""
