@@ -17,6 +17,8 @@ does not say the way out is not finished.
      │   ├─ PoolerRefused                  prepared statements behind a transaction pooler
      │   ├─ HashUnknown                    what only the server can hash
      │   ├─ KeyRefused                     a value that the key's type does not take
+     │   ├─ TableUnknown                   no such table
+     │   ├─ BackupUnknown                  no such backup in the registry
      │   └─ MultipleHeads                  ``head`` is ambiguous
      ├─ ConnectionFailed                   no connection to the server was to be had
      ├─ ConnectionLost                     the connection broke
@@ -32,6 +34,14 @@ does not say the way out is not finished.
      │   └─ RevisionInterrupted            the connection broke in it; also a ConnectionLost
      ├─ OperationFailed                    the server refused a statement of a call
      │   └─ PlanFailed                     a step of a plan; those before it are done
+     ├─ DestructiveMigrationBlocked        what destroys rows needs permission
+     ├─ BackupTooLarge                     more than max_bytes
+     ├─ BackupDamaged                      a backup is not what was put away
+     │   ├─ BackupMissing                  it, or a part of it, is gone
+     │   ├─ BackupTruncated                rows are missing, or there are more
+     │   ├─ BackupEdited                   its rows are others
+     │   └─ BackupAltered                  its columns or other facets are others
+     ├─ RestoreRefused                     a restore would destroy or hide something
      ├─ TransactionRefused                 cannot run inside the caller's transaction
      ├─ StatementRefused                   SQL that asyncpg cannot be made to run
      ├─ NotCommitted                       the run ended but the server does not have it
@@ -42,43 +52,27 @@ does not say the way out is not finished.
 
 from __future__ import annotations
 
-import copyreg
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .backups import (
+    BackupAltered as BackupAltered,
+    BackupDamaged as BackupDamaged,
+    BackupEdited as BackupEdited,
+    BackupMissing as BackupMissing,
+    BackupTooLarge as BackupTooLarge,
+    BackupTruncated as BackupTruncated,
+    BackupUnknown as BackupUnknown,
+    DestructiveMigrationBlocked as DestructiveMigrationBlocked,
+    RestoreRefused as RestoreRefused,
+    TableUnknown as TableUnknown,
+)
+from .root import ConfigurationError as ConfigurationError, SchemakitError as SchemakitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .catalog.model import LockHolder
-    from .runner.revisions import Applied
-
-
-class SchemakitError(Exception):
-    """schemakit could not finish the operation."""
-
-    remedy: str = ""
-
-    def __init__(self, detail: str = "", *, remedy: str | None = None) -> None:
-        self.detail = detail
-        if remedy is not None:
-            self.remedy = remedy
-        super().__init__(detail)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own way calls __init__ with the message alone.
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]  # pickle's own
-
-    @property
-    def summary(self) -> str:
-        """The class's sentence, without the detail."""
-        return (type(self).__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
-
-    def __str__(self) -> str:
-        parts = (self.summary, self.detail, self.remedy and f"Remedy: {self.remedy}")
-        return "\n".join(part for part in parts if part)
-
-
-class ConfigurationError(SchemakitError):
-    """schemakit cannot make sense of what it was asked for."""
+    from schemakit.catalog.model import LockHolder
+    from schemakit.runner.revisions import Applied
 
 
 class UnsupportedTarget(ConfigurationError):

@@ -1,0 +1,122 @@
+"""What there is of backups, their registry and the tables they are made of: SELECTs."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from schemakit.sql.name import Name
+
+from .backup import REGISTRY, Backup, Places, Source, SourceColumn
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_PLAN_ROWS = re.compile(r" rows=(\d+) width=")
+
+
+@cache
+def _query(name: str) -> str:
+    source = resources.files(__package__).joinpath("archive.sql").read_text("utf-8")
+    blocks = re.split(r"^-- name: (\w+)\n(?:--.*\n)*", source, flags=re.MULTILINE)
+    return dict(zip(blocks[1::2], blocks[2::2], strict=True))[name].strip()
+
+
+def _rows(connection: Connection, which: str, *values: object, **names: Name) -> list[Any]:
+    sql = _query(which)
+    for key, name in names.items():
+        sql = sql.replace(f"<{key}>", str(name))
+    return list(connection.exec_driver_sql(sql, values))
+
+
+def source(connection: Connection, name: str, schema: str | None) -> Source | None:
+    """Return the relation *name* of *schema* (None: by the search_path); None if there is none."""
+    rows = _rows(connection, "source", name, schema)
+    return _source(rows[0]._asdict()) if rows else None
+
+
+def _source(values: dict[str, Any]) -> Source:
+    name = Name(values.pop("name"), values.pop("schema"))
+    return Source(name=name, **values)
+
+
+def elsewhere(connection: Connection, name: str) -> tuple[str, ...]:
+    """Return the schemas that have a table *name*."""
+    return tuple(row[0] for row in _rows(connection, "elsewhere", name))
+
+
+def columns(connection: Connection, oid: int) -> tuple[SourceColumn, ...]:
+    """Return the columns of the table *oid*, in their order."""
+    return tuple(SourceColumn(*row) for row in _rows(connection, "columns", oid))
+
+
+def counted(connection: Connection, sql: str) -> int:
+    """Return the one number that the SELECT *sql* gives."""
+    return int(connection.exec_driver_sql(sql).all()[0][0])
+
+
+def share(connection: Connection, name: Name, where: str) -> float:
+    """Return which share of a table's rows the planner expects *where* to leave, 0 to 1.
+
+    The statement is parsed as one, and not executed.
+    """
+    plans = []
+    for condition in (f" WHERE (\n{where}\n)", ""):
+        sql = f"EXPLAIN SELECT FROM {name}{condition}"
+        plan = connection.exec_driver_sql(sql).all()[0][0]
+        plans.append(float(_PLAN_ROWS.findall(plan)[0]))
+    return min(1.0, plans[0] / max(plans[1], 1.0))
+
+
+def places(connection: Connection, schema: str) -> Places:
+    """Return what there is of the registry in *schema*."""
+    return Places(*_rows(connection, "places", schema)[0])
+
+
+def names_taken(connection: Connection, schema: str, start: str) -> tuple[datetime, set[str]]:
+    """Return the time, and the names that begin with *start* and are not to be had in *schema*."""
+    rows = _rows(connection, "names_taken", schema, start)
+    taken = {row.name for row in rows if row.name is not None}
+    if places(connection, schema).table:
+        registry = Name(REGISTRY, schema)
+        taken.update(row[0] for row in _rows(connection, "names_kept", start, registry=registry))
+    return rows[0].now, taken
+
+
+def backups(connection: Connection, schema: str, name: str | None = None) -> tuple[Backup, ...]:
+    """Return the backups that the registry in *schema* has, newest first.
+
+    Those of the reference's table in ``public`` are among them, adopted or not.
+
+    Args:
+        connection: to ask on.
+        schema: of the registry.
+        name: only those of this name.
+    """
+    there = places(connection, schema)
+    found: list[Any] = []
+    if there.table:
+        found += _rows(connection, "backups", name, registry=Name(REGISTRY, schema))
+    if there.legacy and schema != "public":
+        found += _rows(connection, "legacy_backups", name)
+    made = [_backup(row._asdict()) for row in found]
+    return tuple(sorted(made, key=lambda each: (each.created, each.id), reverse=True))
+
+
+def _backup(values: dict[str, Any]) -> Backup:
+    original = Name(values.pop("original_name"), values.pop("original_schema"))
+    relation = Name(values.pop("relation_name"), values.pop("relation_schema"))
+    return Backup(original=original, relation=relation, **values)
+
+
+def orphans(connection: Connection, schema: str) -> tuple[Name, ...]:
+    """Return the relations in *schema*, and whole schemas, that look like backups of no registry.
+
+    A schema of its own, as a move has, is named with an empty name.
+    """
+    known = {each.name for each in backups(connection, schema)}
+    rows = _rows(connection, "archived", schema)
+    return tuple(Name(row.name, row.schema) for row in rows if row.called not in known)
