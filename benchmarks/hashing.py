@@ -6,7 +6,8 @@ from uuid import UUID
 
 import asyncpg
 import numpy as np
-from skytools.hashtext import hashtext_new as skytools_c, hashtext_new_py as skytools_py
+from skytools.hashtext import hashtext_new as skytools_c
+from skytools.hashtext import hashtext_new_py as skytools_py
 
 from schemakit.partitioning import hash_partitions, partition_key, partition_keys
 from schemakit.partitioning.hashing import engines

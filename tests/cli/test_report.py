@@ -4,7 +4,8 @@ import pytest
 
 from schemakit.catalog.model import IndexName, LockHolder
 from schemakit.errors import LockTimeout, MigrationsNotFound, RevisionFailed
-from schemakit.report import json as as_json, text
+from schemakit.report import json as as_json
+from schemakit.report import text
 from schemakit.runner.findings import Drift, Status
 from schemakit.runner.results import Event, Result
 from schemakit.runner.revisions import Applied, Revision

@@ -3,7 +3,8 @@ from urllib.parse import quote
 
 import pytest
 from asyncpg.connect_utils import _parse_connect_dsn_and_args
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemakit.cli.url import address, secrets
 from schemakit.errors import ConfigurationError

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemakit.embedded import EmbeddedServer
 from schemakit.embedded.settings import arguments, checked

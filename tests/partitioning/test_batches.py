@@ -9,7 +9,8 @@ from uuid import UUID
 import asyncpg.pgproto.pgproto
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schemakit.errors import HashUnknown, KeyRefused
 from schemakit.partitioning import hash_partition, hash_partitions, partition_key, partition_keys

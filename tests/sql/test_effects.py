@@ -1,7 +1,8 @@
 """Lock modes, what a text tells, and what it cannot tell: no server needed."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemakit.sql import Name
 from schemakit.sql.effects.model import Effects, TableLock, together, with_new

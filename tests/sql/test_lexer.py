@@ -1,7 +1,8 @@
 """Law: the lexer loses nothing, and calls a literal what PostgreSQL calls one."""
 
 import pytest
-from hypothesis import example, given, strategies as st
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from schemakit.sql.lexer import code, tokens
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemakit.sql.lexer import code
 from schemakit.sql.literal import literal

@@ -1,7 +1,8 @@
 """Law: no literal comes through, whatever the text looks like and wherever it is cut off."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemakit.sql import without_literals
 

@@ -11,7 +11,8 @@ from click.core import ParameterSource
 
 from schemakit.errors import ConfigurationError
 
-from . import call as calls, password
+from . import call as calls
+from . import password
 from .call import Call
 from .output import Output
 from .url import secrets

@@ -54,25 +54,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .backups import (
-    BackupAltered as BackupAltered,
-    BackupDamaged as BackupDamaged,
-    BackupEdited as BackupEdited,
-    BackupMissing as BackupMissing,
-    BackupTooLarge as BackupTooLarge,
-    BackupTruncated as BackupTruncated,
-    BackupUnknown as BackupUnknown,
-    DestructiveMigrationBlocked as DestructiveMigrationBlocked,
-    RestoreRefused as RestoreRefused,
-    TableUnknown as TableUnknown,
-)
-from .root import ConfigurationError as ConfigurationError, SchemakitError as SchemakitError
+from . import backups
+from .root import ConfigurationError as ConfigurationError
+from .root import SchemakitError as SchemakitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from schemakit.catalog.model import LockHolder
     from schemakit.runner.revisions import Applied
+
+
+BackupAltered = backups.BackupAltered
+BackupDamaged = backups.BackupDamaged
+BackupEdited = backups.BackupEdited
+BackupMissing = backups.BackupMissing
+BackupTooLarge = backups.BackupTooLarge
+BackupTruncated = backups.BackupTruncated
+BackupUnknown = backups.BackupUnknown
+DestructiveMigrationBlocked = backups.DestructiveMigrationBlocked
+RestoreRefused = backups.RestoreRefused
+TableUnknown = backups.TableUnknown
 
 
 class UnsupportedTarget(ConfigurationError):

@@ -18,7 +18,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]  # it ships no types
-from sqlalchemy.exc import SQLAlchemyError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from schemakit.catalog import read
 

@@ -24,7 +24,8 @@ from sqlalchemy.util import await_only
 
 from schemakit.errors import ConnectionLost, StatementRefused, TransactionRefused
 from schemakit.runner import wire
-from schemakit.sql import leading_keyword, parser as sql_parser, without_literals
+from schemakit.sql import leading_keyword, without_literals
+from schemakit.sql import parser as sql_parser
 from schemakit.sql.delivery import needs_literals, statements_of
 from schemakit.sql.text import copies, ends_transaction
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alembic.runtime.environment import EnvironmentContext
-from alembic.script import Script, ScriptDirectory, revision as alembic_revision
+from alembic.script import Script, ScriptDirectory
+from alembic.script import revision as alembic_revision
 from alembic.util import CommandError
 
 from schemakit.errors import (
