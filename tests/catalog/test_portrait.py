@@ -62,7 +62,6 @@ async def test_it_names_what_depends_on_the_table(engine, everything):
     assert [each.table.name for each in portrait.children] == ["heir"]
     assert {each.identity for each in portrait.others} == {
         '"men; tions" on other.guarded',
-        "for other.heir.id",
         "for other.user_of_sequence.n",
     }
 

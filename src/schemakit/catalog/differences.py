@@ -100,6 +100,7 @@ _OF_TABLES = {
     "partition_key": "partitions",
     "definition": "view definitions",
     "populated": "materialised data",
+    "entangled": "needs",
 }
 _OF_INDEXES = {"statistics": "statistics targets", "options": "storage parameters"}
 _SPECIAL = {Column: _OF_COLUMNS, Table: _OF_TABLES, Index: _OF_INDEXES}

@@ -40,11 +40,11 @@ class Portrait:
     """What the catalog knows of a table, its partitions, and what depends on them.
 
     Attributes:
-        tables: the table, and its partitions below it, each behind its parent.
+        tables: the table, and its partitions and heirs below it, each behind its parent.
         views: views and materialised views that depend on them, in an order in which they can be
             made.
         foreign_keys_in: of other tables.
-        children: tables that inherit from it.
+        children: which tables inherit from which of it, and are no partitions.
         routines: that need its row type or name its tables, in an order in which they can be made.
         others: whatever else depends on it.
         needs: what it cannot do without.
@@ -72,7 +72,7 @@ class Portrait:
 
     @property
     def leaves(self) -> tuple[Table, ...]:
-        """Those of its tables that hold rows."""
+        """Those of its tables that hold rows; read ONLY them, an heir is one of its own."""
         return tuple(each for each in self.tables if each.kind != "p")
 
     @property

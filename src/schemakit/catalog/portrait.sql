@@ -11,15 +11,21 @@ SELECT name, current_setting(name) AS was, set_config(name, value, true)
   FROM unnest(CAST(:names AS text[]), CAST(:values AS text[])) AS pins (name, value)
 
 -- name: tree
--- The table with its partitions, and whatever depends on them, directly or not: each with the
--- longest way to it, as an order in which they can be made.
-WITH RECURSIVE tree (oid, level) AS MATERIALIZED (
+-- The table with its partitions (with :heirs, also what inherits from it otherwise), and whatever
+-- depends on them, directly or not: each with the longest way to it, as an order in which they can
+-- be made.
+WITH RECURSIVE descent (oid, level) AS (
   SELECT CAST(CAST(:oid AS bigint) AS oid), 0
    UNION ALL
-  SELECT i.inhrelid, tree.level + 1
-    FROM tree
-    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = tree.oid
-    JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid AND c.relispartition
+  SELECT i.inhrelid, descent.level + 1
+    FROM descent
+    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = descent.oid
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+     AND (c.relispartition OR CAST(:heirs AS bool))
+),
+-- Of several parents, from which a table may inherit, the lowest one counts.
+tree (oid, level) AS MATERIALIZED (
+  SELECT oid, max(level) FROM descent GROUP BY oid
 ),
 row_type (oid, relation) AS MATERIALIZED (
   SELECT k.oid, c.oid
@@ -143,6 +149,17 @@ SELECT c.oid,
          'definition', CASE WHEN c.relkind IN ('v', 'm')
                             THEN pg_catalog.pg_get_viewdef(c.oid) END,
          'populated', c.relispopulated,
+         'entangled', c.relkind IN ('v', 'm') AND EXISTS (
+           SELECT FROM pg_catalog.pg_rewrite AS r
+             JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_rewrite'::regclass
+              AND d.objid = r.oid AND d.refobjid >= 16384 AND d.refobjid <> c.oid
+            WHERE r.ev_class = c.oid
+              AND d.refclassid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass,
+                                   'pg_catalog.pg_operator'::regclass)
+              AND NOT EXISTS (SELECT FROM part WHERE part.classid = d.refclassid
+                                                 AND part.objid = d.refobjid)
+              AND NOT EXISTS (SELECT FROM dependent AS along WHERE along.classid = d.refclassid
+                                                               AND along.objid = d.refobjid)),
          'server', (SELECT s.srvname FROM pg_catalog.pg_foreign_table AS ft
                       JOIN pg_catalog.pg_foreign_server AS s ON s.oid = ft.ftserver
                      WHERE ft.ftrelid = c.oid),

@@ -58,7 +58,7 @@ def pinned(connection: Connection) -> Iterator[None]:
     _set(connection, {row.name: row.was for row in rows if row.was != PINNED[row.name]})
 
 
-def portray(connection: Connection, oid: int) -> Portrait:
+def portray(connection: Connection, oid: int, *, heirs: bool = True) -> Portrait:
     """Return the portrait of the table *oid*, with its partitions.
 
     Of a partition it is that of the partition, whose parent is named in it.
@@ -66,6 +66,8 @@ def portray(connection: Connection, oid: int) -> Portrait:
     Args:
         connection: inside a transaction; what shall not change until its end must be locked.
         oid: the table's, e.g. from `schemakit.catalog.read.relation_oid`.
+        heirs: whether tables that inherit from it, and are no partitions, are among its tables:
+            DROP TABLE … CASCADE would drop them, a copy leaves them where they are.
 
     Raises:
         ConfigurationError: there is no transaction.
@@ -73,7 +75,7 @@ def portray(connection: Connection, oid: int) -> Portrait:
     """
     major = _version(connection) // 10000
     with pinned(connection):
-        rows = connection.execute(_query(major), {"oid": oid})
+        rows = connection.execute(_query(major), {"oid": oid, "heirs": heirs})
         found: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
         for block, relation, _, data in sorted(rows, key=lambda row: row[2]):
             found[block, relation].append(data)

@@ -285,6 +285,7 @@ class Table:
         partition_key: what a partitioned table is partitioned by, e.g. ``LIST (kind)``.
         definition: a view's SELECT.
         populated: whether a materialised view has been.
+        entangled: whether a view needs relations or functions that do not depend on the table.
         server: a foreign table's.
         server_options: a foreign table's.
     """
@@ -312,6 +313,7 @@ class Table:
     partition_key: str | None = None
     definition: str | None = None
     populated: bool = True
+    entangled: bool = False
     server: str | None = None
     server_options: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
