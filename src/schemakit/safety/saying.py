@@ -1,0 +1,60 @@
+"""Statements on what a portrait names: a text, the lock it takes, and why."""
+
+from __future__ import annotations
+
+from schemakit.catalog.portrait import PINNED
+from schemakit.catalog.table import Table
+from schemakit.sql.effects.model import TableLock
+from schemakit.sql.literal import literal
+from schemakit.sql.locks import LockMode
+from schemakit.sql.name import Name, quote
+from schemakit.sql.plan import Statement
+
+#: What the server wrote is read under the settings under which it wrote it; the body of a function
+#: may need what comes after it.
+_SETTINGS = {**PINNED, "check_function_bodies": "off"}
+
+_KINDS = {"v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE"}
+
+
+def kind_of(table: Table) -> str:
+    """Return what ALTER and COMMENT ON call it: ``TABLE``, ``VIEW`` …"""
+    return _KINDS.get(table.kind, "TABLE")
+
+
+def pins() -> Statement:
+    """Return what pins, until the transaction ends, the settings that portraits are read under."""
+    settings = ", ".join(
+        f"pg_catalog.set_config({literal(name)}, {literal(value)}, true)"
+        for name, value in _SETTINGS.items()
+    )
+    return Statement(f"SELECT {settings}", why="as when the portrait was read")
+
+
+def on(
+    relation: Name,
+    sql: str,
+    why: str = "",
+    mode: LockMode = LockMode.ACCESS_EXCLUSIVE,
+    also: tuple[TableLock, ...] = (),
+) -> Statement:
+    """Return the statement *sql*, which takes a lock of *mode* on *relation*, and those in *also*."""
+    return Statement(sql, (TableLock(mode, relation), *also), why)
+
+
+def alter(table: Table, action: str, why: str = "") -> Statement:
+    """Return ``ALTER TABLE table action``."""
+    sql = f"ALTER {kind_of(table)} {table.full_name} {action}"
+    return on(table.full_name, sql, why)
+
+
+def comment(what: str, text: str | None) -> tuple[Statement, ...]:
+    """Return ``COMMENT ON what IS …``, if there is a comment."""
+    if text is None:
+        return ()
+    return (Statement(f"COMMENT ON {what} IS {literal(text)}"),)
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Return *names* quoted, with commas between."""
+    return ", ".join(map(quote, names))
