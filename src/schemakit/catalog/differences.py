@@ -72,6 +72,7 @@ _FIELDS = {
     "local": "inheritance",
     "last_value": "sequence positions",
     "is_called": "sequence positions",
+    "entangled": "needs",
 }
 _OF_COLUMNS = {
     "type": "column types",
@@ -100,7 +101,6 @@ _OF_TABLES = {
     "partition_key": "partitions",
     "definition": "view definitions",
     "populated": "materialised data",
-    "entangled": "needs",
 }
 _OF_INDEXES = {"statistics": "statistics targets", "options": "storage parameters"}
 _SPECIAL = {Column: _OF_COLUMNS, Table: _OF_TABLES, Index: _OF_INDEXES}

@@ -18,7 +18,7 @@ _KINDS = {"v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE"}
 
 
 def kind_of(table: Table) -> str:
-    """Return what ALTER and COMMENT ON call it: ``TABLE``, ``VIEW`` …"""
+    """Return what ALTER and COMMENT ON call it, e.g. ``VIEW``."""
     return _KINDS.get(table.kind, "TABLE")
 
 
@@ -38,7 +38,7 @@ def on(
     mode: LockMode = LockMode.ACCESS_EXCLUSIVE,
     also: tuple[TableLock, ...] = (),
 ) -> Statement:
-    """Return the statement *sql*, which takes a lock of *mode* on *relation*, and those in *also*."""
+    """Return the statement *sql*, which locks *relation* in *mode*, and takes the locks *also*."""
     return Statement(sql, (TableLock(mode, relation), *also), why)
 
 
