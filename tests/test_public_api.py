@@ -70,6 +70,7 @@ ERRORS = [
     "EmbeddedError",
     "EnvironmentFailed",
     "EnvironmentRefused",
+    "HasDependants",
     "HashMismatch",
     "HashUnknown",
     "KeyRefused",

@@ -141,15 +141,73 @@ SELECT 0::bigint AS id, b.backup_table_name::text AS name, 'copy' AS kind,
   FROM public.migration_backups AS b
  WHERE $1::text IS NULL OR b.backup_table_name = $1::text
 
+-- name: manifest
+-- What was noted of the backup $1 when it was made.
+SELECT manifest::text FROM <registry> WHERE id = $1::bigint
+
+-- name: strangers
+-- Those of the roles $1 whose rights the role has not.
+SELECT rolname::text FROM pg_catalog.pg_roles
+ WHERE rolname = ANY ($1::text[]) AND NOT pg_catalog.pg_has_role(oid, 'USAGE')
+ ORDER BY 1
+
+-- name: files
+-- The files of the tables $1, by their oids.
+SELECT oid::bigint, pg_catalog.pg_relation_filenode(oid)::bigint
+  FROM pg_catalog.pg_class WHERE oid = ANY ($1::bigint[]::oid[])
+
+-- name: outsiders
+-- What depends on what lies in the schemas $1, and lies elsewhere itself.
+WITH places AS (
+  SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1::text[])
+), inside (classid, objid) AS (
+  SELECT 'pg_class'::regclass::oid, oid FROM pg_catalog.pg_class
+   WHERE relnamespace IN (SELECT oid FROM places)
+  UNION ALL
+  SELECT 'pg_proc'::regclass, oid FROM pg_catalog.pg_proc
+   WHERE pronamespace IN (SELECT oid FROM places)
+  UNION ALL
+  SELECT 'pg_type'::regclass, oid FROM pg_catalog.pg_type
+   WHERE typnamespace IN (SELECT oid FROM places)
+), depending AS (
+  SELECT d.classid, d.objid, d.objsubid,
+         CASE d.classid
+           WHEN 'pg_rewrite'::regclass THEN
+             (SELECT ev_class FROM pg_catalog.pg_rewrite WHERE oid = d.objid)
+           WHEN 'pg_constraint'::regclass THEN
+             (SELECT conrelid FROM pg_catalog.pg_constraint WHERE oid = d.objid)
+           WHEN 'pg_trigger'::regclass THEN
+             (SELECT tgrelid FROM pg_catalog.pg_trigger WHERE oid = d.objid)
+           WHEN 'pg_attrdef'::regclass THEN
+             (SELECT adrelid FROM pg_catalog.pg_attrdef WHERE oid = d.objid)
+           WHEN 'pg_policy'::regclass THEN
+             (SELECT polrelid FROM pg_catalog.pg_policy WHERE oid = d.objid)
+           WHEN 'pg_class'::regclass THEN d.objid
+         END AS relation
+    FROM pg_catalog.pg_depend AS d
+    JOIN inside AS i ON i.classid = d.refclassid AND i.objid = d.refobjid
+   WHERE d.classid IN ('pg_rewrite'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass,
+                       'pg_attrdef'::regclass, 'pg_policy'::regclass, 'pg_class'::regclass)
+      OR d.classid = 'pg_proc'::regclass
+     AND NOT EXISTS (SELECT FROM inside AS p WHERE p.classid = d.classid AND p.objid = d.objid)
+)
+SELECT DISTINCT pg_catalog.pg_describe_object(classid, objid, objsubid)
+  FROM depending
+  LEFT JOIN pg_catalog.pg_class AS c ON c.oid = depending.relation
+  LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE classid = 'pg_proc'::regclass
+    OR (c.relnamespace NOT IN (SELECT oid FROM places) AND n.nspname <> 'pg_toast')
+ ORDER BY 1
+
 -- name: archived
 -- What looks like a backup: tables in the schema $1, and schemas of their own.
 SELECT n.nspname::text AS schema, c.relname::text AS name, c.relname::text AS called
   FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
  WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-   AND c.relname ~ '_backup_\d{8}_\d{6}(_\d+)?$'
+   AND c.relname ~ '_backup_\d{8}_\d{6}(_n\d+)?$'
 UNION ALL
 SELECT nspname::text, '', nspname::text
   FROM pg_catalog.pg_namespace
- WHERE nspname ~ '_backup_\d{8}_\d{6}(_\d+)?$'
+ WHERE nspname ~ '_backup_\d{8}_\d{6}(_n\d+)?$'
    AND pg_catalog.obj_description(oid, 'pg_namespace') = 'schemakit backup'
  ORDER BY 1, 2

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         list_backups,
     )
     from schemakit.runner.backups.keeping import Cleaned, Overview
+    from schemakit.runner.backups.returning import Restored
+    from schemakit.runner.backups.undoing import drop_table, restore_backup
 
     from .permission import Loss, permitted, reason_given
 
@@ -33,13 +35,16 @@ __all__ = [
     "Cleaned",
     "Loss",
     "Overview",
+    "Restored",
     "backup_status",
     "backup_table",
     "cleanup_backups",
+    "drop_table",
     "extend_backup",
     "list_backups",
     "permitted",
     "reason_given",
+    "restore_backup",
 ]
 
 _HOMES = {
@@ -54,6 +59,8 @@ _HOMES = {
         "list_backups",
     ),
     "schemakit.runner.backups.keeping": ("Cleaned", "Overview"),
+    "schemakit.runner.backups.returning": ("Restored",),
+    "schemakit.runner.backups.undoing": ("drop_table", "restore_backup"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

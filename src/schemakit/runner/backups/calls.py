@@ -10,6 +10,7 @@ from schemakit.runner.perform import perform
 from schemakit.runner.reporter import OnEvent
 from schemakit.runner.settings import Settings
 from schemakit.runner.target import Target
+from schemakit.safety.permission import reason_given
 from schemakit.safety.retention import days_to_keep
 from schemakit.sql.name import Name
 
@@ -183,7 +184,7 @@ async def cleanup_backups(
         DestructiveMigrationBlocked: one has not expired, and nobody has allowed it.
     """
     settings = settings or Settings.from_environment()
-    registry, reason = Registry(settings.backup_schema), settings.allow_destructive
+    registry, reason = Registry(settings.backup_schema), reason_given(settings.allow_destructive)
     return await perform(
         target,
         lambda means: keeping.removed(means, registry, backups, reason, dry_run=dry_run),
