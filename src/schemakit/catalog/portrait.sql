@@ -127,6 +127,7 @@ SELECT c.oid,
        row_number() OVER (ORDER BY shown.depth, shown.level, n.nspname, c.relname)::int,
        jsonb_build_object(
          'schema', n.nspname, 'name', c.relname, 'oid', c.oid::bigint, 'kind', c.relkind,
+         'depth', shown.depth,
          'owner', pg_catalog.pg_get_userbyid(c.relowner),
          'acl', c.relacl::text[],
          'persistence', c.relpersistence,

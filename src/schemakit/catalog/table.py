@@ -281,6 +281,7 @@ class Table:
         name: what it is called.
         oid: its oid.
         kind: as ``pg_class.relkind``: r, p, f, v or m.
+        depth: how many steps a view is away from the table: what it depends on has a lower one.
         owner: whose it is.
         acl: its grants as the server writes aclitems; None for the default, which is not the same
             as the default written out.
@@ -311,6 +312,7 @@ class Table:
     oid: int
     kind: str
     owner: str
+    depth: int = 0
     acl: tuple[str, ...] | None = None
     persistence: str = "p"
     tablespace: str | None = None

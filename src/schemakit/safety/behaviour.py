@@ -58,8 +58,7 @@ def policy(table: Table, each: Policy) -> Iterator[Statement]:
 def default(table: Table, column: str, expression: str | None) -> Statement:
     """What gives a column of *table* its default, or takes it away, and from no child of it."""
     action = "DROP DEFAULT" if expression is None else f"SET DEFAULT {expression}"
-    sql = f"ALTER TABLE ONLY {table.full_name} ALTER {quote(column)} {action}"
-    return on(table.full_name, sql)
+    return alter(table, f"ALTER {quote(column)} {action}", only=True)
 
 
 def row_security(table: Table) -> Iterator[Statement]:
