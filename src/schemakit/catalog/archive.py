@@ -60,6 +60,12 @@ def counted(connection: Connection, sql: str) -> int:
     return int(connection.exec_driver_sql(sql).all()[0][0])
 
 
+def digested(connection: Connection, sql: str) -> tuple[int, str, int]:
+    """Return what the SELECT *sql* of `schemakit.safety.digest` gives: rows, hash, strangers."""
+    rows, total, strangers = connection.exec_driver_sql(sql).all()[0]
+    return int(rows), str(total), int(strangers)
+
+
 def share(connection: Connection, name: Name, where: str) -> float:
     """Return which share of a table's rows the planner expects *where* to leave, 0 to 1.
 

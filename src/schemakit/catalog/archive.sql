@@ -43,15 +43,9 @@ SELECT a.attname::text AS name,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
        t.oid >= 12000 AND t.typnamespace <> 'pg_catalog'::regnamespace AS own_type,
        coalesce(co.collnamespace <> 'pg_catalog'::regnamespace, false) AS own_collation,
-       EXISTS (
-         SELECT FROM pg_catalog.pg_opclass AS o
-           JOIN pg_catalog.pg_am AS am ON am.oid = o.opcmethod AND am.amname = 'hash'
-           JOIN pg_catalog.pg_amproc AS p ON p.amprocfamily = o.opcfamily AND p.amprocnum = 2
-                AND p.amproclefttype = o.opcintype
-          WHERE o.opcdefault AND t.typtype = 'b' AND t.typelem = 0
-            AND o.opcintype = CASE WHEN t.oid = 'varchar'::regtype THEN 'text'::regtype::oid
-                                   ELSE t.oid END
-       ) AS hashable,
+       t.oid = ANY ('{bool,bytea,"\"char\"",name,int2,int4,int8,oid,text,varchar,uuid,date,time,timestamp,
+                     timestamptz,macaddr,macaddr8,pg_lsn,xid,cid}'::regtype[])
+         AND coalesce(co.collisdeterministic, true) AS exact,
        coalesce(array_position(pk.indkey::int2[], a.attnum) + 1, 0) AS key
   FROM pg_catalog.pg_attribute AS a
   JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
@@ -114,7 +108,7 @@ SELECT b.id, b.backup_table_name AS name, b.kind, b.original_schema,
        b.relation_name, b.backup_oid::bigint AS oid, b.record_count AS rows,
        b.rows_exact AS exact, b.bytes, b.created_at AS created, b.retention_until AS kept_until,
        b.migration_revision AS revision, b.reason, b."user", b.role, b.host, b.application_name,
-       b.schemakit, b.digest, b.verified_at AS verified, c.oid IS NOT NULL AS there,
+       b.schemakit, b.seal, b.digest, b.verified_at AS verified, c.oid IS NOT NULL AS there,
        pg_catalog.clock_timestamp() AS read
   FROM <registry> AS b
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = b.backup_schema
@@ -130,7 +124,7 @@ SELECT 0::bigint AS id, b.backup_table_name::text AS name, 'copy' AS kind,
        b.record_count::bigint AS rows, true AS exact, 0::bigint AS bytes,
        coalesce(b.created_at, 'epoch') AS created, b.retention_until AS kept_until,
        b.migration_revision::text AS revision, NULL AS reason, '' AS "user", '' AS role,
-       '' AS host, '' AS application_name, '' AS schemakit, NULL AS digest,
+       '' AS host, '' AS application_name, '' AS schemakit, NULL AS seal, NULL AS digest,
        NULL::timestamptz AS verified,
        EXISTS (
          SELECT FROM pg_catalog.pg_class AS c

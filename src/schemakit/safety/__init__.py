@@ -23,10 +23,12 @@ if TYPE_CHECKING:
         cleanup_backups,
         extend_backup,
         list_backups,
+        verify_backup,
     )
     from schemakit.runner.backups.keeping import Cleaned, Overview
     from schemakit.runner.backups.returning import Restored
     from schemakit.runner.backups.undoing import drop_table, restore_backup
+    from schemakit.runner.backups.verifying import Verification
 
     from .permission import Loss, permitted, reason_given
 
@@ -36,6 +38,7 @@ __all__ = [
     "Loss",
     "Overview",
     "Restored",
+    "Verification",
     "backup_status",
     "backup_table",
     "cleanup_backups",
@@ -45,6 +48,7 @@ __all__ = [
     "permitted",
     "reason_given",
     "restore_backup",
+    "verify_backup",
 ]
 
 _HOMES = {
@@ -57,10 +61,12 @@ _HOMES = {
         "cleanup_backups",
         "extend_backup",
         "list_backups",
+        "verify_backup",
     ),
     "schemakit.runner.backups.keeping": ("Cleaned", "Overview"),
     "schemakit.runner.backups.returning": ("Restored",),
     "schemakit.runner.backups.undoing": ("drop_table", "restore_backup"),
+    "schemakit.runner.backups.verifying": ("Verification",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -19,6 +19,7 @@ from .copying import Copy
 from .keeping import Cleaned, Overview
 from .registry import Registry
 from .sources import named
+from .verifying import Verification, verified
 
 
 async def backup_table(  # noqa: PLR0913 - each says one thing about the backup
@@ -154,6 +155,48 @@ async def extend_backup(
         target,
         lambda means: means.atomically(work),
         command="extend_backup",
+        settings=settings,
+        on_event=on_event,
+    )
+
+
+async def verify_backup(
+    target: Target,
+    backup: Backup | str,
+    *,
+    workers: int | None = None,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> Verification:
+    """Compare a backup with what was put away: every facet, and the content.
+
+    The content of a copy is told by a digest of an earlier verification, or by its seal: all rows
+    are still those that were written when it was made. That of a move is compared with its first
+    verification. All of it is read under one snapshot; nobody waits.
+
+    Args:
+        target: as for `upgrade`.
+        backup: it, or its name.
+        workers: how many processes read it beside the first; by default as the server thinks fit.
+        settings: how the call behaves.
+        on_event: gets every `Event`.
+
+    Returns:
+        What was compared, and with what.
+
+    Raises:
+        BackupUnknown: there is none of that name.
+        BackupMissing: it, or a part of it, is gone.
+        BackupTruncated: it has not as many rows as it had.
+        BackupEdited: its rows are others.
+        BackupAltered: its columns or other facets are others.
+    """
+    settings = settings or Settings.from_environment()
+    registry = Registry(settings.backup_schema)
+    return await perform(
+        target,
+        lambda means: verified(means, registry, backup, workers),
+        command="verify_backup",
         settings=settings,
         on_event=on_event,
     )

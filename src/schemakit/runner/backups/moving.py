@@ -75,9 +75,9 @@ class Drop:
             f"COMMENT ON SCHEMA {quote(each)} IS {literal(MARK)}" for each in way.places.values()
         ]
         yield Run(";\n".join([*(each.sql for each in way.away), *marks]), long=True)
-        manifest = Manifest(
-            portrait, way.places, {oid: file for oid, file in files.items() if file is not None}
-        )
+        kept: Portrait = yield Fetch(partial(portray, oid=source.oid))
+        having = {oid: file for oid, file in files.items() if file is not None}
+        manifest = Manifest(portrait, way.places, having, kept)
         row = self._row(source, Name(source.name.name, name), rows, reason, manifest)
         return (yield from self.registry.noted(name, row))
 
