@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         verify_backup,
     )
     from schemakit.runner.backups.keeping import Cleaned, Overview
-    from schemakit.runner.backups.returning import Restored
+    from schemakit.runner.backups.results import Restored
     from schemakit.runner.backups.undoing import drop_table, restore_backup
     from schemakit.runner.backups.verifying import Verification
 
@@ -64,7 +64,7 @@ _HOMES = {
         "verify_backup",
     ),
     "schemakit.runner.backups.keeping": ("Cleaned", "Overview"),
-    "schemakit.runner.backups.returning": ("Restored",),
+    "schemakit.runner.backups.results": ("Restored",),
     "schemakit.runner.backups.undoing": ("drop_table", "restore_backup"),
     "schemakit.runner.backups.verifying": ("Verification",),
 }

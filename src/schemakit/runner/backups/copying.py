@@ -68,7 +68,7 @@ class Copy:
         tag: str = yield Run(copied(source, copy, columns, self.where), long=True)
         made: Source = yield Fetch(partial(archive.source, name=copy.name, schema=copy.schema))
         kept: Portrait = yield Fetch(partial(portray, oid=made.oid))
-        manifest = Manifest(portrait, kept=kept, columns=self.columns)
+        manifest = Manifest(portrait, kept=kept, columns=self.columns, part=self.where is not None)
         return (yield from self.registry.noted(name, self._row(source, copy, tag, manifest)))
 
     def _fits(self, source: Source) -> Flow[None]:

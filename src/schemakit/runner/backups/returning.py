@@ -15,42 +15,14 @@ from schemakit.runner import broken
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.safety.foreign_keys import Proof
 from schemakit.safety.moves import move
-from schemakit.sql.name import Name
 
 from .moving import SPOKEN, Drop
 from .pins import under
 from .registry import Registry
+from .results import Restored
 
 _FOREIGN_KEY_VIOLATION = "23503"
 _SAVEPOINT = "schemakit_proof"
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """What `restore_backup` did.
-
-    Attributes:
-        table: where the rows are now.
-        backup: what was restored.
-        rows: how many there are.
-        overwritten: the backup of what was there before, if something was.
-        unproven: foreign keys that rows do not keep any more: NOT VALID, or missing where one
-            cannot be.
-    """
-
-    table: Name
-    backup: Backup
-    rows: int
-    overwritten: Backup | None = None
-    unproven: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        """A line, and one for each foreign key that does not hold."""
-        lines = [f"restored {shown(self.table)} from {self.backup.name}: {self.rows:,} rows"]
-        if self.overwritten is not None:
-            lines.append(f"what was there is kept as {self.overwritten.name}")
-        lines += [f"not valid: {each}" for each in self.unproven]
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)

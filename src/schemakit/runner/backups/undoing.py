@@ -14,7 +14,7 @@ from schemakit.sql.name import Name
 from .moving import Drop
 from .registry import Registry
 from .restoring import Restore
-from .returning import Restored
+from .results import Restored
 from .sources import named
 
 
