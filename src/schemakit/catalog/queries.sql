@@ -292,14 +292,14 @@ SELECT pg_catalog.pg_terminate_backend(l.pid, CAST(:milliseconds AS bigint))
    AND l.objid = (CAST(:key AS bigint) & 4294967295)::oid
 
 -- name: own_table
--- Whether the table :name of schemakit's own schema is there, and that schema, and may be read. By
--- the catalog: to_regclass() needs a right on the schema.
+-- Whether the table :name of the schema :schema, schemakit's own, is there, and that schema, and may
+-- be read. By the catalog: to_regclass() needs a right on the schema.
 SELECT n.oid IS NOT NULL AS schema,
        c.oid IS NOT NULL AS table,
        coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
                 false) AS readable
   FROM (SELECT) AS one
-  LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = 'schemakit'
+  LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = CAST(:schema AS text)
   LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid
        AND c.relname = CAST(:name AS text)
 

@@ -215,9 +215,9 @@ def end_session(connection: Connection, pid: int, key: int, seconds: float) -> b
     return bool(rows)
 
 
-def own_table(connection: Connection, name: str) -> OwnTable:
-    """Return what there is of the table ``schemakit.<name>``."""
-    return OwnTable(*_rows(connection, "own_table", name=name)[0])
+def own_table(connection: Connection, name: str, schema: str = "schemakit") -> OwnTable:
+    """Return what there is of the table *name* that schemakit keeps in *schema*."""
+    return OwnTable(*_rows(connection, "own_table", name=name, schema=schema)[0])
 
 
 def history(connection: Connection) -> tuple[Entry, ...]:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from schemakit.catalog import read
+from schemakit.sql.name import quote
 
 from .flow import Fetch, Flow, Run
 from .locks import lock_key
@@ -14,20 +15,21 @@ if TYPE_CHECKING:
     from schemakit.catalog.model import OwnTable
 
 
-def made(name: str, create: str) -> Flow[None]:
-    """A flow that makes the table ``schemakit.<name>``, if there is none.
+def made(name: str, create: str, schema: str = "schemakit") -> Flow[None]:
+    """A flow that makes the table *name* in *schema*, if there is none.
 
     IF NOT EXISTS is no help against others that do the same: the loser gets a unique violation.
     So they take turns, by a lock of the one transaction that this is.
 
     Args:
-        name: of the table, in the schema schemakit.
-        create: its CREATE TABLE IF NOT EXISTS.
+        name: of the table.
+        create: its CREATE TABLE IF NOT EXISTS, and what else belongs to it.
+        schema: where it lies.
     """
-    there: OwnTable = yield Fetch(partial(read.own_table, name=name))
+    there: OwnTable = yield Fetch(partial(read.own_table, name=name, schema=schema))
     if there.table:
         return
-    turn = f"SELECT pg_catalog.pg_advisory_xact_lock({lock_key(f'schemakit.{name}')})"
+    turn = f"SELECT pg_catalog.pg_advisory_xact_lock({lock_key(f'{schema}.{name}')})"
     # Only if need be: it asks for a right on the database even where the schema is there.
-    schema = "" if there.schema else "CREATE SCHEMA IF NOT EXISTS schemakit; "
-    yield Run(f"{turn}; {schema}{create}")
+    home = "" if there.schema else f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}; "
+    yield Run(f"{turn}; {home}{create}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from schemakit.errors import ConfigurationError
+from schemakit.sql.name import quote
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -51,6 +52,9 @@ class Settings:
         index: where the fingerprint of a migrations directory is kept between processes:
             ``auto`` (in ``__pycache__`` beside env.py if Python may write there, else in
             ``~/.cache/schemakit``), ``off``, or a directory (SCHEMAKIT_INDEX).
+        allow_destructive: the reason for which calls may destroy rows: it is their permission, and
+            is recorded (SCHEMAKIT_ALLOW_DESTRUCTIVE). See `schemakit.safety`.
+        backup_schema: where backups and their registry are kept (SCHEMAKIT_BACKUP_SCHEMA).
 
     Raises:
         ConfigurationError: a value makes no sense.
@@ -67,6 +71,8 @@ class Settings:
     record: bool = False
     on_ahead: OnAhead = "warn"
     index: str | Path = "auto"
+    allow_destructive: str = ""
+    backup_schema: str = "schemakit_backups"
 
     def __post_init__(self) -> None:
         for name in _SECONDS:
@@ -81,6 +87,12 @@ class Settings:
             if getattr(self, name) not in allowed:
                 detail = f"{name}={getattr(self, name)!r} is unknown."
                 raise ConfigurationError(detail, remedy=f"choose {', '.join(allowed)}.")
+        if self.allow_destructive.strip().lower() in _WORDS.keys() - {""}:
+            detail = f"allow_destructive={self.allow_destructive!r} is no reason."
+            raise ConfigurationError(
+                detail, remedy='say why, e.g. "ticket 4711: chunks are moved".'
+            )
+        quote(self.backup_schema)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:

@@ -17,8 +17,10 @@ does not say the way out is not finished.
      │   ├─ PoolerRefused                  prepared statements behind a transaction pooler
      │   ├─ HashUnknown                    what only the server can hash
      │   ├─ KeyRefused                     a value that the key's type does not take
- │   ├─ LayoutRefused                  a partitioned table that cannot be laid out so
- │   ├─ LeafUnknown                    no leaf takes that, or is called that
+     │   ├─ LayoutRefused                  a partitioned table that cannot be laid out so
+     │   ├─ LeafUnknown                    no leaf takes that, or is called that
+     │   ├─ TableUnknown                   no such table
+     │   ├─ BackupUnknown                  no such backup in the registry
      │   └─ MultipleHeads                  ``head`` is ambiguous
      ├─ ConnectionFailed                   no connection to the server was to be had
      ├─ ConnectionLost                     the connection broke
@@ -35,7 +37,16 @@ does not say the way out is not finished.
      ├─ OperationFailed                    the server refused a statement of a call
      │   └─ PlanFailed                     a step of a plan; those before it are done
      ├─ TreeRefused                        a partitioned table does not allow what was asked for
- ├─ TransactionRefused                 cannot run inside the caller's transaction
+     ├─ DestructiveMigrationBlocked        what destroys rows needs permission
+     ├─ HasDependants                      DROP TABLE without CASCADE would be refused
+     ├─ BackupTooLarge                     more than max_bytes
+     ├─ BackupDamaged                      a backup is not what was put away
+     │   ├─ BackupMissing                  it, or a part of it, is gone
+     │   ├─ BackupTruncated                rows are missing, or there are more
+     │   ├─ BackupEdited                   its rows are others
+     │   └─ BackupAltered                  its columns or other facets are others
+     ├─ RestoreRefused                     a restore would destroy or hide something
+     ├─ TransactionRefused                 cannot run inside the caller's transaction
      ├─ StatementRefused                   SQL that asyncpg cannot be made to run
      ├─ NotCommitted                       the run ended but the server does not have it
      ├─ RoutingFailed                      a row that no partition took
@@ -46,43 +57,30 @@ does not say the way out is not finished.
 
 from __future__ import annotations
 
-import copyreg
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from . import backups
+from .root import ConfigurationError as ConfigurationError
+from .root import SchemakitError as SchemakitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .catalog.model import KeyTrigger, LockHolder
-    from .runner.revisions import Applied
+    from schemakit.catalog.model import KeyTrigger, LockHolder
+    from schemakit.runner.revisions import Applied
 
 
-class SchemakitError(Exception):
-    """schemakit could not finish the operation."""
-
-    remedy: str = ""
-
-    def __init__(self, detail: str = "", *, remedy: str | None = None) -> None:
-        self.detail = detail
-        if remedy is not None:
-            self.remedy = remedy
-        super().__init__(detail)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own way calls __init__ with the message alone.
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]  # pickle's own
-
-    @property
-    def summary(self) -> str:
-        """The class's sentence, without the detail."""
-        return (type(self).__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
-
-    def __str__(self) -> str:
-        parts = (self.summary, self.detail, self.remedy and f"Remedy: {self.remedy}")
-        return "\n".join(part for part in parts if part)
-
-
-class ConfigurationError(SchemakitError):
-    """schemakit cannot make sense of what it was asked for."""
+BackupAltered = backups.BackupAltered
+BackupDamaged = backups.BackupDamaged
+BackupEdited = backups.BackupEdited
+BackupMissing = backups.BackupMissing
+BackupTooLarge = backups.BackupTooLarge
+BackupTruncated = backups.BackupTruncated
+BackupUnknown = backups.BackupUnknown
+DestructiveMigrationBlocked = backups.DestructiveMigrationBlocked
+HasDependants = backups.HasDependants
+RestoreRefused = backups.RestoreRefused
+TableUnknown = backups.TableUnknown
 
 
 class UnsupportedTarget(ConfigurationError):

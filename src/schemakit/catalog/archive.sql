@@ -1,0 +1,207 @@
+-- The queries about backups and their registry. Parameters as asyncpg has them; <registry> is a name.
+
+-- name: source
+-- The relation $1 of the schema $2, or of the first schema of the search_path that has it.
+WITH RECURSIVE it AS (
+  SELECT c.*
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+   WHERE c.relname = $1::text
+     AND CASE WHEN $2::text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)
+              ELSE n.nspname = $2::text END
+   LIMIT 1
+), tree AS (
+  SELECT it.oid, it.reltuples, it.relkind FROM it
+  UNION ALL
+  SELECT c.oid, c.reltuples, c.relkind
+    FROM tree AS t
+    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid AND c.relispartition
+)
+SELECT it.oid::bigint AS oid, n.nspname::text AS schema, it.relname::text AS name,
+       it.relkind::text AS kind,
+       (SELECT CASE WHEN bool_and(reltuples < 0) THEN -1
+                    ELSE sum(greatest(reltuples, 0)) END
+          FROM tree WHERE relkind <> 'p')::bigint AS rows,
+       (SELECT coalesce(sum(pg_catalog.pg_table_size(oid)), 0) FROM tree)::bigint AS bytes,
+       pg_catalog.pg_has_role(it.relowner, 'USAGE') AS owned,
+       pg_catalog.has_table_privilege(it.oid, 'SELECT') AS readable,
+       it.relpersistence::text AS persistence
+  FROM it JOIN pg_catalog.pg_namespace AS n ON n.oid = it.relnamespace
+
+-- name: elsewhere
+-- The schemas that have a table $1.
+SELECT n.nspname::text
+  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE c.relname = $1::text AND c.relkind IN ('r', 'p')
+ ORDER BY 1
+
+-- name: columns
+-- The columns of the table $1. What users have made has an oid from 16384 on
+-- (FirstNormalObjectId, src/include/access/transam.h); information_schema has its own types.
+SELECT a.attname::text AS name,
+       pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
+       t.oid >= 12000 AND t.typnamespace <> 'pg_catalog'::regnamespace AS own_type,
+       coalesce(co.collnamespace <> 'pg_catalog'::regnamespace, false) AS own_collation,
+       t.oid = ANY ('{bool,bytea,"\"char\"",name,int2,int4,int8,oid,text,varchar,uuid,date,time,timestamp,
+                     timestamptz,macaddr,macaddr8,pg_lsn,xid,cid}'::regtype[])
+         AND coalesce(co.collisdeterministic, true) AS exact,
+       coalesce(array_position(pk.indkey::int2[], a.attnum) + 1, 0) AS key
+  FROM pg_catalog.pg_attribute AS a
+  JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+  LEFT JOIN pg_catalog.pg_collation AS co ON co.oid = a.attcollation
+  LEFT JOIN pg_catalog.pg_index AS pk ON pk.indrelid = a.attrelid AND pk.indisprimary
+ WHERE a.attrelid = $1::bigint::oid AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attnum
+
+-- name: places
+-- What there is of the registry in the schema $1. By the catalog: to_regclass() needs a right on
+-- the schema. The reference's table is told by its seven columns.
+SELECT n.oid IS NOT NULL AS schema,
+       c.oid IS NOT NULL AS table,
+       legacy.oid IS NOT NULL AS legacy,
+       coalesce(pg_catalog.pg_has_role(legacy.relowner, 'USAGE'), false) AS adoptable,
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create,
+       coalesce(pg_catalog.has_schema_privilege(n.oid, 'CREATE')
+                AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'), false) AS usable
+  FROM (SELECT) AS one
+  LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = $1::text
+  LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid
+       AND c.relname = 'migration_backups' AND c.relkind = 'r'
+  LEFT JOIN LATERAL (
+    SELECT l.oid, l.relowner
+      FROM pg_catalog.pg_class AS l
+     WHERE l.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'public')
+       AND l.relname = 'migration_backups' AND l.relkind = 'r'
+       AND pg_catalog.has_table_privilege(l.oid, 'SELECT')
+       AND (SELECT pg_catalog.array_agg(a.attname::text ORDER BY a.attname)
+              FROM pg_catalog.pg_attribute AS a
+             WHERE a.attrelid = l.oid AND a.attnum > 0 AND NOT a.attisdropped)
+           = ARRAY['backup_table_name', 'created_at', 'id', 'migration_revision',
+                   'original_table_name', 'record_count', 'retention_until']
+  ) AS legacy ON true
+
+-- name: names_taken
+-- The time, and the names of relations in the schema $1, and of schemas, that begin with $2.
+SELECT pg_catalog.clock_timestamp() AS now, taken.name
+  FROM (SELECT) AS one
+  LEFT JOIN (
+    SELECT c.relname::text AS name
+      FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1::text
+    UNION ALL
+    SELECT t.typname::text
+      FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+     WHERE n.nspname = $1::text
+    UNION ALL
+    SELECT nspname::text FROM pg_catalog.pg_namespace
+  ) AS taken ON pg_catalog.starts_with(taken.name, $2::text)
+
+-- name: names_kept
+-- The names in the registry that begin with $1.
+SELECT backup_table_name FROM <registry> WHERE pg_catalog.starts_with(backup_table_name, $1::text)
+
+-- name: backups
+-- The backups of the registry; $1 is a name or NULL for all.
+SELECT b.id, b.backup_table_name AS name, b.kind, b.original_schema,
+       b.original_table_name AS original_name, b.backup_schema AS relation_schema,
+       b.relation_name, b.backup_oid::bigint AS oid, b.record_count AS rows,
+       b.rows_exact AS exact, b.bytes, b.created_at AS created, b.retention_until AS kept_until,
+       b.migration_revision AS revision, b.reason, b."user", b.role, b.host, b.application_name,
+       b.schemakit, b.seal, b.digest, b.verified_at AS verified, c.oid IS NOT NULL AS there,
+       pg_catalog.clock_timestamp() AS read
+  FROM <registry> AS b
+  LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = b.backup_schema
+  LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = b.relation_name
+       AND c.oid = CASE WHEN b.backup_oid = 0 THEN c.oid ELSE b.backup_oid END
+ WHERE $1::text IS NULL OR b.backup_table_name = $1::text
+
+-- name: legacy_backups
+-- The same of the reference's table, as it will be adopted; $1 is a name or NULL for all.
+SELECT 0::bigint AS id, b.backup_table_name::text AS name, 'copy' AS kind,
+       'public' AS original_schema, b.original_table_name::text AS original_name,
+       'public' AS relation_schema, b.backup_table_name::text AS relation_name, 0::bigint AS oid,
+       b.record_count::bigint AS rows, true AS exact, 0::bigint AS bytes,
+       coalesce(b.created_at, 'epoch') AS created, b.retention_until AS kept_until,
+       b.migration_revision::text AS revision, NULL AS reason, '' AS "user", '' AS role,
+       '' AS host, '' AS application_name, '' AS schemakit, NULL AS seal, NULL AS digest,
+       NULL::timestamptz AS verified,
+       EXISTS (
+         SELECT FROM pg_catalog.pg_class AS c
+          WHERE c.relname = b.backup_table_name AND c.relkind = 'r'
+            AND c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'public')
+       ) AS there,
+       pg_catalog.clock_timestamp() AS read
+  FROM public.migration_backups AS b
+ WHERE $1::text IS NULL OR b.backup_table_name = $1::text
+
+-- name: manifest
+-- What was noted of the backup $1 when it was made.
+SELECT manifest::text FROM <registry> WHERE id = $1::bigint
+
+-- name: strangers
+-- Those of the roles $1 whose rights the role has not.
+SELECT rolname::text FROM pg_catalog.pg_roles
+ WHERE rolname = ANY ($1::text[]) AND NOT pg_catalog.pg_has_role(oid, 'USAGE')
+ ORDER BY 1
+
+-- name: files
+-- The files of the tables $1, by their oids.
+SELECT oid::bigint, pg_catalog.pg_relation_filenode(oid)::bigint
+  FROM pg_catalog.pg_class WHERE oid = ANY ($1::bigint[]::oid[])
+
+-- name: outsiders
+-- What depends on what lies in the schemas $1, and lies elsewhere itself.
+WITH places AS (
+  SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1::text[])
+), inside (classid, objid) AS (
+  SELECT 'pg_class'::regclass::oid, oid FROM pg_catalog.pg_class
+   WHERE relnamespace IN (SELECT oid FROM places)
+  UNION ALL
+  SELECT 'pg_proc'::regclass, oid FROM pg_catalog.pg_proc
+   WHERE pronamespace IN (SELECT oid FROM places)
+  UNION ALL
+  SELECT 'pg_type'::regclass, oid FROM pg_catalog.pg_type
+   WHERE typnamespace IN (SELECT oid FROM places)
+), depending AS (
+  SELECT d.classid, d.objid, d.objsubid,
+         CASE d.classid
+           WHEN 'pg_rewrite'::regclass THEN
+             (SELECT ev_class FROM pg_catalog.pg_rewrite WHERE oid = d.objid)
+           WHEN 'pg_constraint'::regclass THEN
+             (SELECT conrelid FROM pg_catalog.pg_constraint WHERE oid = d.objid)
+           WHEN 'pg_trigger'::regclass THEN
+             (SELECT tgrelid FROM pg_catalog.pg_trigger WHERE oid = d.objid)
+           WHEN 'pg_attrdef'::regclass THEN
+             (SELECT adrelid FROM pg_catalog.pg_attrdef WHERE oid = d.objid)
+           WHEN 'pg_policy'::regclass THEN
+             (SELECT polrelid FROM pg_catalog.pg_policy WHERE oid = d.objid)
+           WHEN 'pg_class'::regclass THEN d.objid
+         END AS relation
+    FROM pg_catalog.pg_depend AS d
+    JOIN inside AS i ON i.classid = d.refclassid AND i.objid = d.refobjid
+   WHERE d.classid IN ('pg_rewrite'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass,
+                       'pg_attrdef'::regclass, 'pg_policy'::regclass, 'pg_class'::regclass)
+      OR d.classid = 'pg_proc'::regclass
+     AND NOT EXISTS (SELECT FROM inside AS p WHERE p.classid = d.classid AND p.objid = d.objid)
+)
+SELECT DISTINCT pg_catalog.pg_describe_object(classid, objid, objsubid)
+  FROM depending
+  LEFT JOIN pg_catalog.pg_class AS c ON c.oid = depending.relation
+  LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE classid = 'pg_proc'::regclass
+    OR (c.relnamespace NOT IN (SELECT oid FROM places) AND n.nspname <> 'pg_toast')
+ ORDER BY 1
+
+-- name: archived
+-- What looks like a backup: tables in the schema $1, and schemas of their own.
+SELECT n.nspname::text AS schema, c.relname::text AS name, c.relname::text AS called
+  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+   AND c.relname ~ '_backup_\d{8}_\d{6}(_n\d+)?$'
+UNION ALL
+SELECT nspname::text, '', nspname::text
+  FROM pg_catalog.pg_namespace
+ WHERE nspname ~ '_backup_\d{8}_\d{6}(_n\d+)?$'
+   AND pg_catalog.obj_description(oid, 'pg_namespace') = 'schemakit backup'
+ ORDER BY 1, 2

@@ -1,0 +1,1 @@
+"""Backups as flows: the registry, copies, moves, and what is done with them."""

@@ -1,0 +1,238 @@
+"""The public coroutines about backups. Users look for them in `schemakit.safety`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from schemakit.catalog.backup import Backup
+from schemakit.runner.perform import perform
+from schemakit.runner.reporter import OnEvent
+from schemakit.runner.settings import Settings
+from schemakit.runner.target import Target
+from schemakit.safety.permission import reason_given
+from schemakit.safety.retention import days_to_keep
+from schemakit.sql.name import Name
+
+from . import keeping
+from .copying import Copy
+from .keeping import Cleaned, Overview
+from .registry import Registry
+from .sources import named
+from .verifying import Verification, verified
+
+
+async def backup_table(  # noqa: PLR0913 - each says one thing about the backup
+    target: Target,
+    table: str | Name,
+    *,
+    schema: str | None = None,
+    where: str | None = None,
+    revision: str | None = None,
+    retention_days: int | None = None,
+    max_bytes: int | None = None,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> Backup:
+    """Copy a table, or a partition tree, into the backup schema, as one snapshot shows it.
+
+    Readers and writers go on meanwhile. On a connection with a transaction open, the copy is part
+    of that.
+
+    Args:
+        target: as for `upgrade`.
+        table: its name as the catalog has it, unquoted.
+        schema: where it is; by default wherever the search_path finds it.
+        where: which rows, as SQL: your own, for it is sent as it is.
+        revision: of the migration that asks, to be noted.
+        retention_days: for how many days it is kept; by default MIGRATION_BACKUP_RETENTION_DAYS,
+            or 7.
+        max_bytes: how much space it may take, by an estimate.
+        settings: how the call behaves.
+        on_event: gets every `Event`.
+
+    Returns:
+        The backup, as the registry has it.
+
+    Raises:
+        TableUnknown: there is no such table.
+        BackupTooLarge: it would take more than *max_bytes*.
+        AccessDenied: a right is missing.
+        OperationFailed: the server refused, for instance because the disk is full; nothing is left.
+    """
+    settings = settings or Settings.from_environment()
+    copy = Copy(
+        named(table, schema),
+        Registry(settings.backup_schema),
+        days_to_keep(retention_days),
+        where,
+        revision,
+        max_bytes,
+    )
+    return await perform(
+        target,
+        lambda means: means.atomically(copy.flow),
+        command="backup_table",
+        settings=settings,
+        on_event=on_event,
+    )
+
+
+async def list_backups(
+    target: Target,
+    *,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> tuple[Backup, ...]:
+    """Return the backups of a database, newest first; none where nothing was ever backed up.
+
+    Args:
+        target: as for `upgrade`.
+        settings: how the call behaves.
+        on_event: gets every `Event`.
+    """
+    settings = settings or Settings.from_environment()
+    return await perform(
+        target,
+        lambda _: Registry(settings.backup_schema).entries(),
+        command="list_backups",
+        settings=settings,
+        on_event=on_event,
+        writes=False,
+    )
+
+
+async def backup_status(
+    target: Target,
+    *,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> Overview:
+    """Return how the backups stand: the registry, compared with what is there.
+
+    Args:
+        target: as for `upgrade`.
+        settings: how the call behaves.
+        on_event: gets every `Event`.
+    """
+    settings = settings or Settings.from_environment()
+    return await perform(
+        target,
+        lambda _: keeping.overview(Registry(settings.backup_schema)),
+        command="backup_status",
+        settings=settings,
+        on_event=on_event,
+        writes=False,
+    )
+
+
+async def extend_backup(
+    target: Target,
+    backup: Backup | str,
+    days: int | None = None,
+    *,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> Backup:
+    """Keep a backup for *days* from now on, and never for a shorter time than it was.
+
+    Args:
+        target: as for `upgrade`.
+        backup: it, or its name.
+        days: by default MIGRATION_BACKUP_RETENTION_DAYS, or 7.
+        settings: how the call behaves.
+        on_event: gets every `Event`.
+
+    Returns:
+        The backup as it is kept now.
+
+    Raises:
+        BackupUnknown: there is none of that name.
+    """
+    settings = settings or Settings.from_environment()
+    work = partial(keeping.extended, Registry(settings.backup_schema), backup, days_to_keep(days))
+    return await perform(
+        target,
+        lambda means: means.atomically(work),
+        command="extend_backup",
+        settings=settings,
+        on_event=on_event,
+    )
+
+
+async def verify_backup(
+    target: Target,
+    backup: Backup | str,
+    *,
+    workers: int | None = None,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> Verification:
+    """Compare a backup with what was put away: every facet, and the content.
+
+    The content of a copy is told by a digest of an earlier verification, or by its seal: all rows
+    are still those that were written when it was made. That of a move is compared with its first
+    verification. All of it is read under one snapshot; nobody waits.
+
+    Args:
+        target: as for `upgrade`.
+        backup: it, or its name.
+        workers: how many processes read it beside the first; by default as the server thinks fit.
+        settings: how the call behaves.
+        on_event: gets every `Event`.
+
+    Returns:
+        What was compared, and with what.
+
+    Raises:
+        BackupUnknown: there is none of that name.
+        BackupMissing: it, or a part of it, is gone.
+        BackupTruncated: it has not as many rows as it had.
+        BackupEdited: its rows are others.
+        BackupAltered: its columns or other facets are others.
+    """
+    settings = settings or Settings.from_environment()
+    registry = Registry(settings.backup_schema)
+    return await perform(
+        target,
+        lambda means: verified(means, registry, backup, workers),
+        command="verify_backup",
+        settings=settings,
+        on_event=on_event,
+    )
+
+
+async def cleanup_backups(
+    target: Target,
+    backups: Sequence[Backup | str] | None = None,
+    *,
+    dry_run: bool = False,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> Cleaned:
+    """Remove the backups that have expired, each on its own: one that fails holds up no other.
+
+    Args:
+        target: as for `upgrade`.
+        backups: remove these instead; for those that have not expired it takes permission.
+        dry_run: only say which they are.
+        settings: how the call behaves.
+        on_event: gets every `Event`.
+
+    Returns:
+        What was removed, and what was not and why.
+
+    Raises:
+        BackupUnknown: there is none of that name.
+        DestructiveMigrationBlocked: one has not expired, and nobody has allowed it.
+    """
+    settings = settings or Settings.from_environment()
+    registry, reason = Registry(settings.backup_schema), reason_given(settings.allow_destructive)
+    return await perform(
+        target,
+        lambda means: keeping.removed(means, registry, backups, reason, dry_run=dry_run),
+        command="cleanup_backups",
+        settings=settings,
+        on_event=on_event,
+        writes=not dry_run,
+    )

@@ -1,0 +1,97 @@
+"""A backup is restored: by whichever way it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemakit.catalog.backup import Backup, shown
+from schemakit.catalog.table import Table
+from schemakit.errors import BackupMissing
+from schemakit.runner.flow import Flow, Run
+from schemakit.safety.refill import read_back
+from schemakit.sql.name import Name, quote
+
+from .refilling import Refilling
+from .registry import Registry
+from .results import Restored
+from .returning import Return
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """A backup that is to be restored.
+
+    Attributes:
+        backup: it, or its name.
+        registry: which has it.
+        days: for how many days what is overwritten is kept.
+        to: another table to make of it.
+        drop_backup: whether a copy is removed afterwards.
+        overwrite: whether what is there may be replaced.
+        reason: why rows may be destroyed.
+    """
+
+    backup: Backup | str
+    registry: Registry
+    days: int
+    to: Name | None = None
+    drop_backup: bool = False
+    overwrite: bool = False
+    reason: str = ""
+
+    def flow(self) -> Flow[Restored]:
+        """A flow that does it, within one transaction."""
+        entry = yield from self.registry.entry(self.backup)
+        if entry.kind == "move" and self.to is None:
+            back = Return(
+                entry, self.registry, self.days, overwrite=self.overwrite, reason=self.reason
+            )
+            return (yield from back.flow())
+        if self.to is not None:
+            return (yield from beside(self.registry, entry, self.to))
+        copy = Refilling(
+            entry,
+            self.registry,
+            self.days,
+            drop_backup=self.drop_backup,
+            overwrite=self.overwrite,
+            reason=self.reason,
+        )
+        return (yield from copy.flow())
+
+
+def beside(registry: Registry, backup: Backup, to: Name) -> Flow[Restored]:
+    """A flow that makes a plain table of a backup's rows: to look at, or to merge by hand.
+
+    Its columns are of their types, and NOT NULL where they were, with the primary key; it has no
+    other constraint, no index and no default.
+    """
+    if not backup.there:
+        raise BackupMissing(f"{shown(backup.relation)} is not there.")
+    target = Name(to.name, to.schema or backup.original.schema)
+    table: Table | None = None
+    if not backup.legacy:
+        table = (yield from registry.manifest(backup)).portrait.table
+    columns = selected(backup, table) if table else "*"
+    sql = f"CREATE TABLE {target} AS SELECT {columns} FROM {backup.relation}"  # noqa: S608 - quoted names
+    tag: str = yield Run(sql, long=True)
+    if table is not None and (actions := list(_marked(table))):
+        yield Run(f"ALTER TABLE {target} {', '.join(actions)}", long=True)
+    return Restored(target, backup, int(tag.rsplit(maxsplit=1)[-1]))
+
+
+def selected(backup: Backup, table: Table) -> str:
+    """Return the values of a backup's columns: a move has them, a copy keeps some as text."""
+    if backup.kind == "move":
+        return ", ".join(quote(each.name) for each in table.columns)
+    return ", ".join(f"{read_back(each)} AS {quote(each.name)}" for each in table.columns)
+
+
+def _marked(table: Table) -> Iterator[str]:
+    for column in table.columns:
+        if column.not_null:
+            yield f"ALTER {quote(column.name)} SET NOT NULL"
+    for constraint in table.constraints:
+        if constraint.kind == "p":
+            yield f"ADD PRIMARY KEY ({', '.join(map(quote, constraint.columns))})"

@@ -1,0 +1,81 @@
+"""The table that a call is about: found, locked, and looked at again under the lock."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from schemakit.catalog import archive
+from schemakit.catalog.backup import Source, shown
+from schemakit.errors import AccessDenied, TableUnknown
+from schemakit.runner.flow import Fetch, Flow, Run
+from schemakit.sql.name import Name
+
+_KINDS = {
+    "v": "a view",
+    "m": "a materialised view",
+    "f": "a foreign table",
+    "S": "a sequence",
+    "i": "an index",
+    "I": "an index",
+    "c": "a type",
+    "t": "a TOAST table",
+}
+
+
+def named(table: str | Name, schema: str | None) -> Name:
+    """Return the name that a caller means: its own schema goes first."""
+    if isinstance(table, Name):
+        return Name(table.name, table.schema or schema)
+    return Name(table, schema)
+
+
+def found(name: Name) -> Flow[Source]:
+    """A flow that finds the table *name*.
+
+    Raises:
+        TableUnknown: there is none, or it is no table.
+    """
+    source: Source | None
+    source = yield Fetch(partial(archive.source, name=name.name, schema=name.schema))
+    if source is None:
+        others: tuple[str, ...] = yield Fetch(partial(archive.elsewhere, name=name.name))
+        where = f"in the schema {name.schema!r}" if name.schema else "on the search_path"
+        hint = f" There is one in {', '.join(others)}." if others else ""
+        raise TableUnknown(f"{name.name!r} is not {where}.{hint}")
+    if source.kind in _KINDS:
+        raise TableUnknown(f"{shown(source.name)} is {_KINDS[source.kind]}.")
+    return source
+
+
+def refuse_strangers(source: Source) -> None:
+    """Refuse a role that has not the rights of the owner of *source*.
+
+    Raises:
+        AccessDenied: it has not.
+    """
+    if not source.owned:
+        detail = f"{shown(source.name)} takes the rights of its owner."
+        raise AccessDenied(detail, remedy="connect as that role, or give Settings(role=…).")
+
+
+def locked(name: Name, mode: str) -> Flow[Source]:
+    """A flow that finds the table *name* and locks it, as the one that has that name then.
+
+    Args:
+        name: the table's.
+        mode: as LOCK TABLE wants it.
+
+    Raises:
+        TableUnknown: there is none.
+        AccessDenied: it may not be read.
+    """
+    source = yield from found(name)
+    if not source.readable:
+        detail = f"The role may not read {shown(source.name)}."
+        raise AccessDenied(detail)
+    while True:
+        yield Run(f"LOCK TABLE {source.name} IN {mode} MODE")
+        again = yield from found(source.name)
+        if again.oid == source.oid:
+            return again
+        source = again
