@@ -7,9 +7,11 @@ from sqlalchemy.exc import DBAPIError
 
 import schemakit
 from schemakit.catalog.model import KeyTrigger
-from schemakit.errors import RevisionFailed, RoutingFailed
+from schemakit.errors import OperationFailed, RevisionFailed, RoutingFailed
 from schemakit.partitioning import explain_routing
 from schemakit.report import json
+from schemakit.runner.flow import Run
+from schemakit.runner.perform import perform
 
 FORMULA = "abs(hashtext(owner::text) % 2)"
 SCHEMA = "Ein \"Schema'; --"
@@ -232,6 +234,25 @@ async def test_a_revision_that_fails_in_routing_says_so(engine, made, directory,
     with pytest.raises(RevisionFailed) as caught:
         await schemakit.upgrade(engine, migrations=directory)
     assert f"\nrouting: No partition of {SCHEMA}.Tüten takes this row. {detail}\n" in str(
+        caught.value
+    )
+    assert caught.value.remedy.startswith(remedy)
+    assert "geheim" not in str(caught.value)
+
+
+async def test_a_call_that_fails_in_routing_says_so(engine, made):
+    row, detail, remedy = FAILURES["disabled"]
+    await made(*STATES["disabled"][0])
+
+    def write(means):
+        return means.atomically(insert)
+
+    def insert():
+        return (yield Run(f"""INSERT INTO "Ein ""Schema'; --"."Tüten" {row}"""))
+
+    with pytest.raises(OperationFailed) as caught:
+        await perform(engine, write, command="write")
+    assert f"\nrouting: No partition of {SCHEMA}.Tüten takes this row. {detail}" in str(
         caught.value
     )
     assert caught.value.remedy.startswith(remedy)

@@ -7,6 +7,7 @@ and whether that is there and enabled, is asked afterwards.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from schemakit.catalog import read
@@ -56,6 +57,20 @@ async def asked(session: Session, error: BaseException) -> RoutingFailed | None:
         return None
     for found in await session.ask(read.key_triggers, relation):
         return _explained(broken.origin(error), found)
+    return None
+
+
+async def asked_if_it_can(session: Session, error: BaseException) -> RoutingFailed | None:
+    """Return what `asked` does, once what failed on *session* is rolled back.
+
+    None where that is the caller's to do, or the server does not answer: what failed is to be told,
+    not this.
+    """
+    if session.external or not session.alive or _relation(error) is None:
+        return None
+    with suppress(Exception):
+        await session.resting()
+        return await asked(session, error)
     return None
 
 
