@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 import schemakit
 from schemakit.catalog.model import KeyTrigger
-from schemakit.errors import OperationFailed, RevisionFailed, RoutingFailed
+from schemakit.errors import OperationFailed, RevisionFailed, RoutingFailed, TransactionRefused
 from schemakit.partitioning import explain_routing
 from schemakit.report import json
 from schemakit.runner.flow import Run
@@ -15,6 +15,7 @@ from schemakit.runner.perform import perform
 
 FORMULA = "abs(hashtext(owner::text) % 2)"
 SCHEMA = "Ein \"Schema'; --"
+TABLE = """"Ein ""Schema'; --"."Tüten\""""
 TREE = f"""
 CREATE SCHEMA "Ein ""Schema'; --";
 SET search_path = "Ein ""Schema'; --";
@@ -219,6 +220,28 @@ async def test_the_drivers_own_error_is_explained_too(engine, made, oracle):
     with pytest.raises(asyncpg.CheckViolationError) as caught:
         await oracle.execute("""INSERT INTO "Ein ""Schema'; --"."Tüten" (owner) VALUES ('a')""")
     assert (await explain_routing(engine, caught.value)).found.state == "none"
+
+
+async def test_in_the_transaction_that_has_failed_it_is_refused(engine, made):
+    await made(TREE)
+    async with engine.connect() as connection:
+        with pytest.raises(DBAPIError) as caught:
+            await connection.execute(
+                text("""INSERT INTO "Ein ""Schema'; --"."Tüten" VALUES ('a')""")
+            )
+        with pytest.raises(TransactionRefused, match="roll it back first"):
+            await explain_routing(connection, caught.value)
+        await connection.rollback()
+        assert (await explain_routing(connection, caught.value)).found.state == "none"
+
+
+async def test_a_savepoint_that_is_rolled_back_is_enough(engine, made):
+    await made(TREE)
+    async with engine.begin() as connection:
+        with pytest.raises(DBAPIError) as caught:
+            async with connection.begin_nested():
+                await connection.execute(text(f"INSERT INTO {TABLE} VALUES ('a')"))
+        assert (await explain_routing(connection, caught.value)).found.state == "none"
 
 
 async def test_what_is_no_error_of_the_server_is_not_explained(engine):
