@@ -1,5 +1,6 @@
 """Every way of writing a chunk: it lies where the server's own formula says, or is refused."""
 
+import asyncio
 import re
 from uuid import UUID
 
@@ -355,6 +356,24 @@ async def test_an_update_of_the_partition_itself_is_refused(chunks):
     key = await key_on_server(chunks, FIRST)
     with pytest.raises(IntegrityError, match="violates partition constraint"):
         await chunks.execute(text(f"UPDATE chunk_part_{key} SET collection_id = :c"), {"c": SECOND})
+
+
+async def test_who_waits_for_a_row_that_moves_may_try_again(head_url, oracle_on):
+    mover, other = await oracle_on(head_url), await oracle_on(head_url)
+    await mover.execute(OWNER)
+    for collection in (FIRST, SECOND):
+        await mover.execute(COLLECTION.replace(":id", f"'{collection}'"))
+    await mover.execute(WITHOUT_KEY.replace(":c", f"'{FIRST}'").replace(":i", "0"))
+    await mover.execute("BEGIN")
+    await mover.execute("UPDATE chunks SET collection_id = $1", UUID(SECOND))
+    waiting = asyncio.create_task(other.execute("DELETE FROM chunks"))
+    blocked = "SELECT cardinality(pg_blocking_pids($1)) > 0"
+    while not await mover.fetchval(blocked, other.get_server_pid()):
+        await asyncio.sleep(0.01)
+    await mover.execute("COMMIT")
+    with pytest.raises(asyncpg.SerializationError, match="already moved to another partition"):
+        await waiting
+    assert await other.execute("DELETE FROM chunks") == "DELETE 1"
 
 
 async def test_the_collection_may_go_with_its_chunks(chunks):
