@@ -368,7 +368,7 @@ async def test_who_waits_for_a_row_that_moves_may_try_again(head_url, oracle_on)
     await mover.execute("UPDATE chunks SET collection_id = $1", UUID(SECOND))
     waiting = asyncio.create_task(other.execute("DELETE FROM chunks"))
     blocked = "SELECT cardinality(pg_blocking_pids($1)) > 0"
-    while not await mover.fetchval(blocked, other.get_server_pid()):
+    while not await mover.fetchval(blocked, other.get_server_pid()):  # noqa: ASYNC110 - the server is asked
         await asyncio.sleep(0.01)
     await mover.execute("COMMIT")
     with pytest.raises(asyncpg.SerializationError, match="already moved to another partition"):
