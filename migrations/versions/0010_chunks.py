@@ -29,7 +29,7 @@ CREATE FUNCTION get_partition_key(collection_id uuid) RETURNS integer
 # Without a collection there is no key: then NOT NULL refuses the row, as in any other table.
 REDIRECT = """
 CREATE FUNCTION redirect_chunk() RETURNS trigger
-    LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.collection_id IS NULL THEN
         RETURN NEW;
@@ -47,7 +47,7 @@ CREATE TRIGGER chunk_partition_trigger BEFORE INSERT ON chunks_unkeyed
 # that is set by the statement itself is left alone, and tested by the CHECK.
 MOVE = """
 CREATE FUNCTION move_chunk() RETURNS trigger
-    LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql AS $$
 BEGIN
     NEW.partition_key := get_partition_key(NEW.collection_id);
     RETURN NEW;
@@ -57,6 +57,20 @@ CREATE TRIGGER chunk_move_trigger BEFORE UPDATE OF collection_id ON chunks
     FOR EACH ROW WHEN (NEW.collection_id <> OLD.collection_id
                        AND NEW.partition_key = OLD.partition_key)
     EXECUTE FUNCTION move_chunk()
+"""
+
+# Whatever search_path a writer has, and whatever temporary tables: it is these `chunks` they mean.
+PIN = """
+DO $$
+DECLARE
+    function regprocedure;
+BEGIN
+    FOREACH function IN ARRAY ARRAY['redirect_chunk()', 'move_chunk()']::regprocedure[] LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp',
+                       function, current_schema());
+    END LOOP;
+END
+$$
 """
 
 COMMENTS = f"""
@@ -76,6 +90,7 @@ def upgrade() -> None:
     op.execute(";\n".join(partitions()))
     op.execute(REDIRECT)
     op.execute(MOVE)
+    op.execute(PIN)
     op.execute(COMMENTS)
 
 

@@ -14,7 +14,7 @@ depends_on = None
 
 PARTITION_FOR_COLLECTION = """
 CREATE FUNCTION get_partition_for_collection(collection_id uuid) RETURNS regclass
-    LANGUAGE sql STABLE STRICT SET search_path FROM CURRENT AS $$
+    LANGUAGE sql STABLE STRICT AS $$
     SELECT partition FROM chunk_partitions
     WHERE partition_num = get_partition_key(get_partition_for_collection.collection_id)
 $$
@@ -193,7 +193,7 @@ JOIN partition_health AS h USING (partition_num)
 ANALYZE_SKEW = """
 CREATE FUNCTION analyze_partition_skew()
     RETURNS TABLE (metric text, value numeric, status text, details text)
-    LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    LANGUAGE sql STABLE AS $$
     WITH figures AS MATERIALIZED (SELECT * FROM partition_health_summary),
     totals AS (
         SELECT count(*) AS partitions, avg(chunk_count) AS average,
@@ -265,8 +265,25 @@ CREATE UNIQUE INDEX ix_collection_chunking_stats_collection_id
 # CONCURRENTLY: readers go on, and it may run in a transaction.
 REFRESH = """
 CREATE FUNCTION refresh_collection_chunking_stats() RETURNS void
-    LANGUAGE sql SET search_path FROM CURRENT AS $$
+    LANGUAGE sql AS $$
     REFRESH MATERIALIZED VIEW CONCURRENTLY collection_chunking_stats
+$$
+"""
+
+# Whatever search_path the caller has, and whatever temporary tables: it is these views they mean.
+PIN = """
+DO $$
+DECLARE
+    function regprocedure;
+BEGIN
+    FOREACH function IN ARRAY ARRAY[
+        'get_partition_for_collection(uuid)', 'analyze_partition_skew()',
+        'refresh_collection_chunking_stats()']::regprocedure[]
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp',
+                       function, current_schema());
+    END LOOP;
+END
 $$
 """
 
@@ -305,6 +322,7 @@ def upgrade() -> None:
     op.execute(ANALYZE_SKEW)
     op.execute(COLLECTION_STATS)
     op.execute(REFRESH)
+    op.execute(PIN)
     comment()
 
 

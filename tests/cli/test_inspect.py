@@ -16,6 +16,7 @@ async def test_status_of_an_empty_database(on_database, directory, database_url)
         "heads": ["r2"],
         "unknown": [],
         "invalid_indexes": [],
+        "key_triggers": [],
         "changed": [],
     }
 

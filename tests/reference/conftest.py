@@ -1,6 +1,7 @@
 """What the tests of the reference schema share: an engine, a database at head, the dump of one."""
 
 import asyncio
+import functools
 import importlib.util
 import os
 import sys
@@ -77,9 +78,8 @@ def pg_dump():
     return Path(wheel.submodule_search_locations[0], "pginstall", "bin", "pg_dump")
 
 
-@pytest.fixture
-def dump(pg_dump, database_url):
-    """Dump the test's database, schema and rows, as text that two equal databases share."""
+def _environment(database_url):
+    """What libpq's programs are told of the database."""
     url = make_url(database_url)
     where = {
         "PGHOST": url.host or url.query.get("host"),
@@ -88,11 +88,19 @@ def dump(pg_dump, database_url):
         "PGPASSWORD": url.password,
         "PGDATABASE": url.database,
     }
-    given = {name: value for name, value in where.items() if value}
+    return {**os.environ, **{name: value for name, value in where.items() if value}}
 
-    async def run():
+
+@pytest.fixture
+def dump_of(pg_dump):
+    """Dump a database, schema and rows, as lines that two equal databases share."""
+
+    async def run(database_url):
         process = await asyncio.create_subprocess_exec(
-            pg_dump, env={**os.environ, **given}, stdout=asyncio.subprocess.PIPE, stderr=sys.stderr
+            pg_dump,
+            env=_environment(database_url),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=sys.stderr,
         )
         out, _ = await process.communicate()
         assert process.returncode == 0
@@ -102,6 +110,33 @@ def dump(pg_dump, database_url):
             for line in out.decode().splitlines()
             if not line.startswith(("\\restrict", "\\unrestrict"))
         ]
+
+    return run
+
+
+@pytest.fixture
+def dump(dump_of, database_url):
+    """Dump the test's database."""
+    return functools.partial(dump_of, database_url)
+
+
+@pytest.fixture
+def psql(pg_dump):
+    """Run the lines of a script on a database."""
+
+    async def run(database_url, lines):
+        process = await asyncio.create_subprocess_exec(
+            pg_dump.with_name("psql"),
+            "--quiet",
+            "--no-psqlrc",
+            "--set=ON_ERROR_STOP=1",
+            env=_environment(database_url),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=sys.stderr,
+        )
+        await process.communicate("\n".join(lines).encode())
+        assert process.returncode == 0
 
     return run
 

@@ -7,12 +7,15 @@ from sqlalchemy.exc import DBAPIError
 
 import schemakit
 from schemakit.catalog.model import KeyTrigger
-from schemakit.errors import RevisionFailed, RoutingFailed
+from schemakit.errors import OperationFailed, RevisionFailed, RoutingFailed, TransactionRefused
 from schemakit.partitioning import explain_routing
 from schemakit.report import json
+from schemakit.runner.flow import Run
+from schemakit.runner.perform import perform
 
 FORMULA = "abs(hashtext(owner::text) % 2)"
 SCHEMA = "Ein \"Schema'; --"
+TABLE = """"Ein ""Schema'; --"."Tüten\""""
 TREE = f"""
 CREATE SCHEMA "Ein ""Schema'; --";
 SET search_path = "Ein ""Schema'; --";
@@ -219,6 +222,28 @@ async def test_the_drivers_own_error_is_explained_too(engine, made, oracle):
     assert (await explain_routing(engine, caught.value)).found.state == "none"
 
 
+async def test_in_the_transaction_that_has_failed_it_is_refused(engine, made):
+    await made(TREE)
+    async with engine.connect() as connection:
+        with pytest.raises(DBAPIError) as caught:
+            await connection.execute(
+                text("""INSERT INTO "Ein ""Schema'; --"."Tüten" VALUES ('a')""")
+            )
+        with pytest.raises(TransactionRefused, match="roll it back first"):
+            await explain_routing(connection, caught.value)
+        await connection.rollback()
+        assert (await explain_routing(connection, caught.value)).found.state == "none"
+
+
+async def test_a_savepoint_that_is_rolled_back_is_enough(engine, made):
+    await made(TREE)
+    async with engine.begin() as connection:
+        with pytest.raises(DBAPIError) as caught:
+            async with connection.begin_nested():
+                await connection.execute(text(f"INSERT INTO {TABLE} VALUES ('a')"))
+        assert (await explain_routing(connection, caught.value)).found.state == "none"
+
+
 async def test_what_is_no_error_of_the_server_is_not_explained(engine):
     assert await explain_routing(engine, ValueError("'a' \"b.c\"")) is None
 
@@ -232,6 +257,25 @@ async def test_a_revision_that_fails_in_routing_says_so(engine, made, directory,
     with pytest.raises(RevisionFailed) as caught:
         await schemakit.upgrade(engine, migrations=directory)
     assert f"\nrouting: No partition of {SCHEMA}.Tüten takes this row. {detail}\n" in str(
+        caught.value
+    )
+    assert caught.value.remedy.startswith(remedy)
+    assert "geheim" not in str(caught.value)
+
+
+async def test_a_call_that_fails_in_routing_says_so(engine, made):
+    row, detail, remedy = FAILURES["disabled"]
+    await made(*STATES["disabled"][0])
+
+    def write(means):
+        return means.atomically(insert)
+
+    def insert():
+        return (yield Run(f"""INSERT INTO "Ein ""Schema'; --"."Tüten" {row}"""))
+
+    with pytest.raises(OperationFailed) as caught:
+        await perform(engine, write, command="write")
+    assert f"\nrouting: No partition of {SCHEMA}.Tüten takes this row. {detail}" in str(
         caught.value
     )
     assert caught.value.remedy.startswith(remedy)

@@ -27,7 +27,7 @@ from .results import Command, Event, heads_text
 from .retry import Patience
 from .revisions import Applied
 from .roles import assumed
-from .routing import asked
+from .routing import asked_if_it_can
 from .session_state import SessionState
 from .settings import Settings
 from .target import TIDY_SECONDS
@@ -36,7 +36,6 @@ from .watchdog import watching
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from schemakit.errors import RoutingFailed
     from schemakit.sql.resumable import Resumable
 
     from .directory import Directory
@@ -176,7 +175,7 @@ class Locked:
         except Exception as error:  # noqa: BLE001 - a revision is anybody's code
             self._note_where_it_began(watch)
             kept, heads = await self._kept(watch)
-            watch.routing = await self._routing(error)
+            watch.routing = await asked_if_it_can(self.session, error)
             await self.session.connection.run_sync(partial(_failed, watch, error))
             failure.reraise(error, watch, kept, heads, external=self.session.external)
         return await self._verified(done, watch)
@@ -228,15 +227,6 @@ class Locked:
             return self._applied, None
         kept = tuple(step.applied for step in decide.committed(watch.steps, heads))
         return self._applied + kept, heads
-
-    async def _routing(self, error: Exception) -> RoutingFailed | None:
-        """Return why a row found no partition, if *error* came of that and the server can tell."""
-        if self.session.external or not self.session.alive:
-            return None
-        with suppress(Exception):  # what failed is to be told, not this
-            await self.session.resting()
-            return await asked(self.session, error)
-        return None
 
     async def _ended(self) -> None:
         """Have the server end the session that was lost: it may not know, and still hold the lock.

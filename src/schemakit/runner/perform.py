@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from schemakit.errors import AccessDenied, OperationFailed, UnsupportedServer
+from schemakit.errors import AccessDenied, OperationFailed, RoutingFailed, UnsupportedServer
 
-from . import broken, failure, poolers, wire
+from . import broken, failure, poolers, routing, wire
 from .driver import drive
 from .flow import Fetch, Flow, Request, Run
 from .limits import Limits
@@ -41,6 +41,7 @@ class Watched(Attempt):
         self.limits: Limits | None = limits
         self.sends = 0
         self.silent = False
+        self.routing: RoutingFailed | None = None  # why a row found no partition, if that failed
 
     def may_yield(self, _: object, /) -> bool:
         """Whether what waits now may be cancelled: it is rolled back whole, and tried again."""
@@ -104,8 +105,12 @@ async def _perform(  # noqa: PLR0913 - as above
         state = None if session.owned or session.pooled else SessionState()
         flow = partial(_within, work, _transactions(session, settings, command, watch), state)
         with wire.unhurried(wire.adapted(session.sync)), _typed(watch):
-            async with watching(session, settings, watch, command, reporter):
-                return await session.connection.run_sync(drive, flow(), reporter, watch.note)
+            try:
+                async with watching(session, settings, watch, command, reporter):
+                    return await session.connection.run_sync(drive, flow(), reporter, watch.note)
+            except DBAPIError as error:
+                watch.routing = await routing.asked_if_it_can(session, error)
+                raise
 
 
 async def _check(session: Session, *, writes: bool) -> None:
@@ -156,16 +161,20 @@ def _typed(watch: Watched) -> Iterator[None]:
             raise hidden from None
         if broken.is_lost(error):
             raise  # `opened` gives it a name
-        raise operation_failed(error, watch.blockers) from failure.cause_of(error)
+        raise operation_failed(error, watch.blockers, watch.routing) from failure.cause_of(error)
 
 
-def operation_failed(error: DBAPIError, blockers: tuple[Any, ...] = ()) -> Exception:
+def operation_failed(
+    error: DBAPIError, blockers: tuple[Any, ...] = (), why: RoutingFailed | None = None
+) -> Exception:
     """Return the typed error for *error*, whose transaction the server has rolled back."""
     said = failure.brief(error)
     if getattr(broken.origin(error), "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
         return AccessDenied(f"{said}.")
     way = f"\nin the way: {in_the_way(blockers)}" if blockers else ""
-    statement = failure.shown(error)
+    routed = f"\nrouting: {why.detail}" if why else ""
     return OperationFailed(
-        f"{said}\nstatement: {statement}{way}", blockers=blockers, remedy=failure.hint(error)
+        f"{said}\nstatement: {failure.shown(error)}{way}{routed}",
+        blockers=blockers,
+        remedy=why.remedy if why else failure.hint(error),
     )

@@ -7,10 +7,13 @@ and whether that is there and enabled, is asked afterwards.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import DBAPIError
+
 from schemakit.catalog import read
-from schemakit.errors import RoutingFailed
+from schemakit.errors import RoutingFailed, TransactionRefused
 from schemakit.sql import Name
 
 from . import broken
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from schemakit.catalog.model import KeyTrigger
 
 _CHECK, _NOT_NULL, _MOVED = "23514", "23502", "0A000"
+_IN_FAILED_TRANSACTION = "25P02"
 #: The functions of the server that route a row, or test where it has arrived (execPartition.c,
 #: execMain.c, trigger.c): their names come with the error, and are in no language.
 _ROUTES = ("ExecFindPartition", "ExecPartitionCheckEmitError")
@@ -40,13 +44,24 @@ async def explain_routing(target: Target, error: BaseException) -> RoutingFailed
         The error to raise instead, which tells whether a trigger was to compute the key, whether
         it exists and is enabled, and the way out; None if *error* is about something else. Its
         ``found`` is the `KeyTrigger`. No value of the row is in it.
+
+    Raises:
+        TransactionRefused: *target* is in the transaction that has failed.
     """
     if _relation(error) is None:
         return None
     settings = Settings.from_environment()
     async with opened(target, settings.server_timeout) as session:
         session.role = settings.role
-        return await asked(session, error)
+        try:
+            return await asked(session, error)
+        except DBAPIError as failed:
+            if getattr(failed.orig, "sqlstate", None) != _IN_FAILED_TRANSACTION:
+                raise
+            detail = "That transaction has failed, and the server answers nothing in it."
+            raise TransactionRefused(
+                detail, remedy="roll it back first, or give the engine."
+            ) from None
 
 
 async def asked(session: Session, error: BaseException) -> RoutingFailed | None:
@@ -56,6 +71,20 @@ async def asked(session: Session, error: BaseException) -> RoutingFailed | None:
         return None
     for found in await session.ask(read.key_triggers, relation):
         return _explained(broken.origin(error), found)
+    return None
+
+
+async def asked_if_it_can(session: Session, error: BaseException) -> RoutingFailed | None:
+    """Return what `asked` does, once what failed on *session* is rolled back.
+
+    None where that is the caller's to do, or the server does not answer: what failed is to be told,
+    not this.
+    """
+    if session.external or not session.alive or _relation(error) is None:
+        return None
+    with suppress(Exception):
+        await session.resting()
+        return await asked(session, error)
     return None
 
 
@@ -95,7 +124,10 @@ def _wrong_key(found: KeyTrigger) -> str:
 
 def _remedy(found: KeyTrigger) -> str | None:
     if found.state == "enabled":
-        return f"leave {found.key} out, or give the right one: partition_key(…)."
+        return (
+            f"leave {found.key} out, or give the right one: partition_key(…); if it is right, its "
+            "partition is missing: attach it again, or create it."
+        )
     if found.state == "disabled" and found.leaf and found.trigger:
         leaf, trigger = Name(found.leaf, found.schema), Name(found.trigger)
         return f"ALTER TABLE {leaf} ENABLE TRIGGER {trigger}; or give every row its {found.key}."
