@@ -413,8 +413,7 @@ async def test_an_index_is_built_leaf_by_leaf(engine, oracle, schema, on_parent)
         "ON c.oid = indexrelid WHERE relname LIKE '%\\_i'"
     )
     assert [row[1] for row in found] == [True] * (3 + on_parent)
-    if on_parent:
-        assert not await create_index(engine, LISTED, index)
+    assert not await create_index(engine, LISTED, index)
     assert (await read_tree(engine, LISTED)).complete
 
 

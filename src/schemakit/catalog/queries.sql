@@ -459,3 +459,10 @@ SELECT CASE WHEN c.oid IS NULL THEN ''
     ON i.inhrelid = c.oid
    AND i.inhparent = pg_catalog.to_regclass(CAST(:parent AS text))
  ORDER BY k.place
+
+-- name: valid_indexes
+-- Those of :names, as SQL, that are valid indexes.
+SELECT k.name
+  FROM unnest(CAST(:names AS text[])) AS k (name)
+  JOIN pg_catalog.pg_index AS i ON i.indexrelid = pg_catalog.to_regclass(k.name)
+ WHERE i.indisvalid

@@ -12,6 +12,7 @@ from schemakit.catalog import read_tree
 from schemakit.ddl.attachment import attach_plan
 from schemakit.ddl.indexes import index_parent_plan
 from schemakit.ddl.preflight import (
+    batch_size,
     check_formula,
     check_lock_room,
     check_parent,
@@ -19,7 +20,7 @@ from schemakit.ddl.preflight import (
     locks_needed,
     neighbours_of,
 )
-from schemakit.ddl.trees import BATCH, LIVE_BATCH, leaves_plan, parent_plan
+from schemakit.ddl.trees import BATCH, LIVE_BATCH, leaves_plan, tree_plan
 from schemakit.errors import TreeRefused
 from schemakit.runner import broken, failure
 from schemakit.runner.flow import Fetch, Flow, Inside, Run
@@ -76,14 +77,20 @@ async def create_tree(  # noqa: PLR0913 - what a tree is made of
         if tree.exists:
             return (yield from _completed(means, layout, tree, dry_run=dry_run))
         yield from _roomy(layout.leaves(), layout, tree)
-        made = parent_plan(
-            layout.parent, definition, layout.partition_by, layout.carries, checks=layout.checks
+        plan = tree_plan(
+            layout.parent,
+            definition,
+            layout.partition_by,
+            layout.leaves(),
+            layout.carries,
+            checks=layout.checks,
         )
         if dry_run:
-            return made + leaves_plan(layout.parent, layout.leaves(), layout.carries, live=False)
+            return plan
+        made = Plan(plan.steps[:1])
         first = yield from means.atomically(partial(_begun, layout, made))
+        tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
         if not first:  # another process was faster
-            tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
             return (yield from _completed(means, layout, tree, dry_run=False))
         return made + (yield from _grown(means, layout, layout.leaves(), tree, live=False))
 
@@ -231,10 +238,14 @@ def _roomy(leaves: Iterable[Leaf], layout: Layout, tree: Tree) -> Flow[None]:
     """Refuse what does not fit into a transaction, where all must go into one."""
     inside: bool = yield Inside()
     if inside:
-        indexes = len(tree.indexes) or 1 + len(layout.carries.on_parent)
-        count = len(list(leaves))
-        each = indexes + len(layout.carries.on_leaves)
-        check_lock_room(locks_needed(count, each), tree.lock_room)
+        needed = locks_needed(len(list(leaves)), _indexes_of(layout, tree))
+        check_lock_room(needed, tree.lock_room)
+
+
+def _indexes_of(layout: Layout, tree: Tree) -> int:
+    """How many a leaf will have; of a parent that is not there, with one for its primary key."""
+    inherited = len(tree.indexes) or 1 + len(layout.carries.on_parent)
+    return inherited + len(layout.carries.on_leaves)
 
 
 def turn(parent: Name) -> Run:
@@ -258,7 +269,7 @@ def _grown(
 ) -> Flow[Plan]:
     """Add *leaves*, a batch in a transaction."""
     found = list(leaves)
-    size = LIVE_BATCH if live else BATCH
+    size = batch_size(LIVE_BATCH if live else BATCH, _indexes_of(layout, tree), tree.lock_room)
     done = Plan()
     for start in range(0, len(found), size):
         batch = found[start : start + size]
