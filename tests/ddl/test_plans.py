@@ -110,7 +110,7 @@ def test_a_batch_leaves_room_for_others(most, indexes, room, size):
 
 def test_detaching_concurrently_beside_a_default_leaf_is_refused():
     tree = Tree(18, 6400, leaves=(TreeLeaf(Name("rest", "s"), "DEFAULT"),))
-    with pytest.raises(TreeRefused, match="rest. is a default leaf"):
+    with pytest.raises(TreeRefused, match=r"rest. is a default leaf"):
         check_detach(tree, Name("a"), concurrently=True)
     check_detach(tree, Name("a"), concurrently=False)
     check_detach(TREE, Name("a"), concurrently=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from schemakit.catalog import read_tree
 from schemakit.ddl.attachment import attach_plan
+from schemakit.ddl.definitions import with_references
 from schemakit.ddl.indexes import index_parent_plan
 from schemakit.ddl.preflight import (
     batch_size,
@@ -89,9 +91,11 @@ async def create_tree(  # noqa: PLR0913 - what a tree is made of
             return plan
         made = Plan(plan.steps[:1])
         first = yield from means.atomically(partial(_begun, layout, made))
-        tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
         if not first:  # another process was faster
+            tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
             return (yield from _completed(means, layout, tree, dry_run=False))
+        referenced = with_references(neighbours_of(tree), layout.parent, definition).referenced
+        tree = replace(tree, referenced=referenced)
         return made + (yield from _grown(means, layout, layout.leaves(), tree, live=False))
 
     return await perform(target, work, command="create_tree", settings=settings, on_event=on_event)
@@ -257,8 +261,10 @@ def turn(parent: Name) -> Run:
 def _begun(layout: Layout, made: Plan) -> Flow[bool]:
     """Make the parent, unless another process has made it meanwhile; in one transaction."""
     yield turn(layout.parent)
-    tree: Tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
-    if tree.exists:
+    states: tuple[str, ...] = yield Fetch(
+        partial(read_tree.leaf_states, parent=layout.parent, names=[layout.parent])
+    )
+    if states != ("",):
         return False
     yield from _tried(made, 0)
     return True
