@@ -322,6 +322,9 @@ async def test_rows_that_belong_elsewhere_are_not_attached(engine, oracle, schem
     await oracle.execute(f"INSERT INTO {leaf.name} (id, tenant) VALUES (1, 9)")
     with pytest.raises(PlanFailed, match="is violated by some row"):
         await attach_leaf(engine, LISTED, "part 2")
+    assert not await oracle.fetchval(
+        "SELECT count(*) FROM pg_constraint WHERE conname LIKE 'schemakit%'"
+    )
     await oracle.execute(f"UPDATE {leaf.name} SET tenant = 2")
     await attach_leaf(engine, LISTED, "part 2")
     assert (await read_tree(engine, LISTED)).complete

@@ -13,7 +13,7 @@ from schemakit.errors import TreeRefused
 from schemakit.runner.flow import Fetch, Flow
 from schemakit.runner.perform import perform
 
-from .growing import missing_leaves
+from .batches import missing_leaves
 
 if TYPE_CHECKING:
     from schemakit.catalog.tree import Tree, TreeLeaf
