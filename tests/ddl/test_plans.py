@@ -1,7 +1,10 @@
 """What the builders say, and what is refused before a server is asked."""
 
+import inspect
+
 import pytest
 
+from schemakit import ddl
 from schemakit.catalog.tree import Tree, TreeLeaf
 from schemakit.ddl import (
     LeafIndex,
@@ -27,6 +30,30 @@ from schemakit.sql.locks import LockMode
 
 LAYOUT = HashLayout(Name("t"), ("id",), types=("int",), modulus=120)
 TREE = Tree(18, 6400)
+
+
+def test_the_public_names_are_these():
+    builders = [name for name in ddl.__all__ if name.endswith("_plan")]
+    assert builders == [
+        "attach_plan",
+        "attach_undone_plan",
+        "detach_plan",
+        "drop_plan",
+        "finalize_plan",
+        "index_attach_plan",
+        "index_parent_plan",
+        "index_plan",
+        "leaves_plan",
+        "parent_plan",
+        "rename_plan",
+        "tree_plan",
+    ]
+    assert ddl.__all__ == sorted(ddl.__all__)
+
+
+@pytest.mark.parametrize("name", ddl.__all__)
+def test_every_public_name_says_what_it_is(name):
+    assert len(inspect.getdoc(getattr(ddl, name)).splitlines()[0]) > 10
 
 
 def modes(plan, relation):
