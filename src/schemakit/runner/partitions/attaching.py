@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from schemakit.catalog import read_tree
+from schemakit.catalog import read_trees
 from schemakit.ddl.attachment import attach_plan, attach_undone_plan
 from schemakit.ddl.preflight import check_parent, neighbours_of
 from schemakit.errors import TreeRefused
@@ -58,10 +58,10 @@ async def attach_leaf(  # noqa: PLR0913 - what the call is told
     leaf = layout.leaf_named(name)
 
     def work(means: Transactions) -> Flow[Plan]:
-        tree: Tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
+        tree: Tree = yield Fetch(partial(read_trees.tree, parent=layout.parent))
         check_parent(tree, layout.parent, layout.partition_by)
         (state,) = yield Fetch(
-            partial(read_tree.leaf_states, parent=layout.parent, names=[leaf.name])
+            partial(read_trees.leaf_states, parent=layout.parent, names=[leaf.name])
         )
         if state == "attached":
             return Plan()
@@ -69,9 +69,13 @@ async def attach_leaf(  # noqa: PLR0913 - what the call is told
             raise TreeRefused(
                 f"{leaf.name} is {_WHAT[state]}.", remedy="name a table that is no leaf."
             )
-        names = {index.name.name for index in tree.indexes}
+        lacking: frozenset[str] = yield Fetch(
+            partial(read_trees.unmatched_indexes, parent=layout.parent, leaf=leaf.name)
+        )
         indexes = [
-            index for index in layout.carries.on_parent if index.named(layout.parent).name in names
+            index
+            for index in layout.carries.on_parent
+            if index.named(layout.parent).name in lacking
         ]
         plan = attach_plan(layout.parent, leaf, indexes, neighbours=neighbours_of(tree))
         if not dry_run:

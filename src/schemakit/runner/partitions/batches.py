@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from schemakit.catalog import read_tree
+from schemakit.catalog import read_trees
 from schemakit.ddl.attachment import proofs_dropped
 from schemakit.ddl.preflight import batch_size, check_lock_room, locks_needed, neighbours_of
 from schemakit.ddl.trees import BATCH, LIVE_BATCH, leaves_plan
@@ -78,7 +78,7 @@ def begun(means: Transactions, layout: Layout, made: Plan) -> Flow[bool]:
     except DBAPIError as error:
         if not _is_there(error):
             raise
-        tree: Tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
+        tree: Tree = yield Fetch(partial(read_trees.tree, parent=layout.parent))
         if tree.exists:
             return False
         raise plan_failed(error, made, 0) from failure.cause_of(error)  # an index of that name
@@ -150,7 +150,7 @@ def _without_rows_of(default: Name, leaves: list[Leaf]) -> Flow[None]:
     """Refuse while nothing is touched what VALIDATE would refuse half way."""
     for leaf in leaves:
         if leaf.check is not None and (
-            yield Fetch(partial(read_tree.has_rows, table=default, condition=leaf.check))
+            yield Fetch(partial(read_trees.has_rows, table=default, condition=leaf.check))
         ):
             raise TreeRefused(
                 f"The default leaf {default} has rows of {leaf.name}.",
@@ -160,7 +160,7 @@ def _without_rows_of(default: Name, leaves: list[Leaf]) -> Flow[None]:
 
 def _still_missing(layout: Layout, batch: list[Leaf]) -> Flow[list[Leaf]]:
     states: tuple[str, ...] = yield Fetch(
-        partial(read_tree.leaf_states, parent=layout.parent, names=[leaf.name for leaf in batch])
+        partial(read_trees.leaf_states, parent=layout.parent, names=[leaf.name for leaf in batch])
     )
     for leaf, state in zip(batch, states, strict=True):
         if state in {"free", "other"}:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from schemakit.catalog import read_tree
+from schemakit.catalog import read_trees
 from schemakit.ddl.definitions import with_references
 from schemakit.ddl.indexes import index_parent_plan
 from schemakit.ddl.preflight import check_formula, check_parent, check_triggers, neighbours_of
@@ -60,7 +60,7 @@ async def create_tree(  # noqa: PLR0913 - what a tree is made of
 
     def work(means: Transactions) -> Flow[Plan]:
         check_formula(definition)
-        tree: Tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
+        tree: Tree = yield Fetch(partial(read_trees.tree, parent=layout.parent))
         if tree.exists:
             return (yield from _completed(means, layout, tree, dry_run=dry_run))
         yield from roomy(layout.leaves(), layout, tree)
@@ -77,7 +77,7 @@ async def create_tree(  # noqa: PLR0913 - what a tree is made of
         made = Plan(plan.steps[:1])
         first = yield from begun(means, layout, made)
         if not first:  # another process was faster
-            tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
+            tree = yield Fetch(partial(read_trees.tree, parent=layout.parent))
             return (yield from _completed(means, layout, tree, dry_run=False))
         referenced = with_references(neighbours_of(tree), layout.parent, definition).referenced
         tree = replace(tree, referenced=referenced)
@@ -115,7 +115,7 @@ async def create_leaves(
     """
 
     def work(means: Transactions) -> Flow[Plan]:
-        tree: Tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
+        tree: Tree = yield Fetch(partial(read_trees.tree, parent=layout.parent))
         return (yield from _completed(means, layout, tree, dry_run=dry_run))
 
     return await perform(
