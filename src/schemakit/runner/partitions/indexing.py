@@ -79,8 +79,9 @@ def _missing(layout: Layout, tree: Tree, index: LeafIndex, leaves: list[Name]) -
     whole = _of_parent(tree, index.named(layout.parent)) if index.on_parent else None
     if whole is None:
         return index_plan(layout.parent, leaves, index)
-    lacking = [leaf for leaf in leaves if leaf in set(whole.lacking)]
-    built = index_plan(layout.parent, lacking, index)
+    lacking = set(whole.lacking)
+    leaves = [leaf for leaf in leaves if leaf in lacking]
+    built = index_plan(layout.parent, leaves, index)
     return Plan(built.steps[len(index_parent_plan(layout.parent, index).steps) :])
 
 
