@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from schemakit.ddl.leaf import Expression, Grant, Leaf, LeafIndex, LeafTraits
     from schemakit.runner.models.declare import declare, layout_of, partitioned
-    from schemakit.runner.partitions.growing import attach_leaf, create_leaves, create_tree
+    from schemakit.runner.partitions.attaching import attach_leaf
+    from schemakit.runner.partitions.growing import create_leaves, create_tree
     from schemakit.runner.partitions.indexing import create_index, rename_tree
     from schemakit.runner.partitions.leaving import detach_leaf, drop_leaves
     from schemakit.runner.partitions.reading import TreeState, read_tree
@@ -83,7 +84,8 @@ _HOMES = {
     "schemakit.sql.name": ("Name",),
     # These need SQLAlchemy, or ask a server: users look for them here, the layers want them there.
     "schemakit.runner.models.declare": ("declare", "layout_of", "partitioned"),
-    "schemakit.runner.partitions.growing": ("attach_leaf", "create_leaves", "create_tree"),
+    "schemakit.runner.partitions.attaching": ("attach_leaf",),
+    "schemakit.runner.partitions.growing": ("create_leaves", "create_tree"),
     "schemakit.runner.partitions.indexing": ("create_index", "rename_tree"),
     "schemakit.runner.partitions.leaving": ("detach_leaf", "drop_leaves"),
     "schemakit.runner.partitions.reading": ("TreeState", "read_tree"),
