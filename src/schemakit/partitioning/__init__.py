@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from schemakit.ddl.leaf import Expression, Grant, Leaf, LeafIndex, LeafTraits
     from schemakit.runner.models.declare import declare, layout_of, partitioned
+    from schemakit.runner.models.pruning import prune_queries
     from schemakit.runner.partitions.growing import attach_leaf, create_leaves, create_tree
     from schemakit.runner.partitions.indexing import create_index, rename_tree
     from schemakit.runner.partitions.leaving import detach_leaf, drop_leaves
@@ -63,6 +64,7 @@ __all__ = [
     "partition_key",
     "partition_keys",
     "partitioned",
+    "prune_queries",
     "read_tree",
     "rename_tree",
     "verify_server",
@@ -81,6 +83,7 @@ _HOMES = {
     "schemakit.sql.name": ("Name",),
     # These need SQLAlchemy, or ask a server: users look for them here, the layers want them there.
     "schemakit.runner.models.declare": ("declare", "layout_of", "partitioned"),
+    "schemakit.runner.models.pruning": ("prune_queries",),
     "schemakit.runner.partitions.growing": ("attach_leaf", "create_leaves", "create_tree"),
     "schemakit.runner.partitions.indexing": ("create_index", "rename_tree"),
     "schemakit.runner.partitions.leaving": ("detach_leaf", "drop_leaves"),
