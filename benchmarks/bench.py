@@ -67,12 +67,13 @@ def downgrade() -> None:
 
 
 @asynccontextmanager
-async def server() -> AsyncIterator[EmbeddedServer]:
+async def server(settings: dict[str, str] | None = None) -> AsyncIterator[EmbeddedServer]:
     """Run a PostgreSQL whose data lie in memory where the machine has such a place."""
+    settings = {"max_connections": "50"} if settings is None else settings
     memory = Path("/dev/shm")  # noqa: S108 - tmpfs, on purpose
     if memory.is_dir():  # noqa: ASYNC240 - once, before anything is measured
         os.environ.setdefault("SCHEMAKIT_PG_HOME", str(memory / f"schemakit-bench-{os.getuid()}"))
-    async with EmbeddedServer(settings={"max_connections": "50"}) as running:
+    async with EmbeddedServer(settings=settings) as running:
         yield running
 
 

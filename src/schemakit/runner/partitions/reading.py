@@ -53,8 +53,9 @@ class TreeState:
 
     def __str__(self) -> str:
         """A line for each finding."""
+        lines = [f"differs: {sentence}" for sentence in self.differing]
         if not self.exists:
-            return "missing: the parent"
+            return "\n".join(lines) or "missing: the parent"
         lines = [f"missing: leaf {name}" for name in self.missing]
         lines += [f"not in the layout: leaf {name}" for name in self.extra]
         lines += [f"half detached: leaf {name}" for name in self.pending]
