@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from schemakit.catalog import read
+from schemakit.runner.models.known import layout_of
+
+from .trees import compare, render, work  # noqa: F401 - each makes Alembic know something
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData, Table
@@ -60,6 +63,9 @@ class WithoutPartitions:
             # Of a table that is no leaf it is a foreign key to one, and nobody can declare that.
             if table is None or place not in leaves or not _declares(table, each.kind, each.name):
                 yield each.kind, each.schema, each.table, each.name
+        for (schema, name), table in declared.items():
+            for index in _of_layout(table):
+                yield "index", schema, name, index
 
     def _tables(self) -> Iterator[Table]:
         given = self._metadata
@@ -69,6 +75,13 @@ class WithoutPartitions:
 
     def _schema(self, schema: str | None) -> str:
         return schema or self._connection.dialect.default_schema_name or ""
+
+
+def _of_layout(table: Table) -> Iterator[str]:
+    """Yield the indexes of *table* that its layout declares; `trees.compare` looks after them."""
+    layout = layout_of(table)
+    if layout is not None:
+        yield from (index.named(layout.parent).name for index in layout.carries.on_parent)
 
 
 def _declares(table: Table, kind: str, name: str) -> bool:

@@ -20,8 +20,8 @@ from schemakit.partitioning.strategies.hash_key import HashKeyLayout
 from schemakit.runner.verify import verify_server
 from schemakit.sql.name import quote
 
-from .declare import layout_of
 from .keys import keys_of
+from .known import layout_of
 from .wheres import Asked, asked_for, key_beside
 
 if TYPE_CHECKING:

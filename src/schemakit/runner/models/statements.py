@@ -28,6 +28,7 @@ from sqlalchemy.sql.visitors import cloned_traverse
 from schemakit.partitioning.strategies.hash_key import HashKeyLayout
 
 from .keys import column_named
+from .known import layout_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, ColumnElement
@@ -69,8 +70,6 @@ _Found = tuple[HashKeyLayout, "Column[Any]", "Column[Any]"]
 
 
 def _columns(statement: Insert | Update) -> _Found | None:
-    from .declare import layout_of  # noqa: PLC0415 - which installs this
-
     table: Any = statement.table
     layout = layout_of(table) if hasattr(table, "info") else None
     if not isinstance(layout, HashKeyLayout):

@@ -15,6 +15,8 @@ from schemakit.errors import TreeRefused
 from schemakit.runner.driver import run_simple
 from schemakit.sql.name import Name
 
+from .known import layout_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -35,8 +37,6 @@ def watch(table: Table) -> None:
 
 
 def _created(table: Table, connection: Connection | MockConnection, **_: Any) -> None:
-    from .declare import layout_of  # noqa: PLC0415 - which installs this
-
     layout = layout_of(table)
     if layout is not None:
         send(connection, tree(translated(layout, connection)))
@@ -84,8 +84,6 @@ def _refuse_too_many_of(table: Table, connection: Connection | MockConnection, *
 def _refuse_too_many(
     _: MetaData, connection: Connection | MockConnection, tables: Sequence[Table], **__: Any
 ) -> None:
-    from .declare import layout_of  # noqa: PLC0415 - which installs this
-
     laid_out = [(table, layout) for table in tables if (layout := layout_of(table)) is not None]
     if not laid_out or not isinstance(connection, Connection):
         return
