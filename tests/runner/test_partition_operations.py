@@ -112,7 +112,8 @@ async def test_a_leaf_is_detached_and_attached(engine, oracle, write):
     await schemakit.upgrade(engine, "r1", migrations=folder)
     before = await dump(oracle)
     await oracle.execute(
-        "INSERT INTO chunks SELECT n, n::text, abs(hashtext(n::text) % 4) FROM generate_series(1, 50) n"
+        "INSERT INTO chunks SELECT n, n::text, abs(hashtext(n::text) % 4) "
+        "FROM generate_series(1, 50) AS n"
     )
     await schemakit.upgrade(engine, migrations=folder)
     assert await leaves(oracle) == ALL[:3]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from schemakit.catalog import read
 from schemakit.runner.models.known import layout_of
 
-from .trees import compare, render, work  # noqa: F401 - each makes Alembic know something
+from .trees import compare, index_work, render, work  # noqa: F401 - each makes Alembic know something
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData, Table
@@ -37,7 +37,7 @@ class WithoutPartitions:
     ) -> None:
         self._connection = connection
         self._metadata = metadata
-        self._include_name = include_name
+        self.include_name = include_name
         self._known: frozenset[tuple[str, str, str, str]] | None = None
 
     def __call__(self, name: str | None, kind: str, parents: dict[str, str | None]) -> bool:
@@ -46,7 +46,7 @@ class WithoutPartitions:
             self._known = None  # a comparison begins with them
         elif kind != "column" and name is not None and self._inherited(name, kind, parents):
             return False
-        return self._include_name is None or self._include_name(name, kind, parents)
+        return self.include_name is None or self.include_name(name, kind, parents)
 
     def _inherited(self, name: str, kind: str, parents: dict[str, str | None]) -> bool:
         if self._known is None:

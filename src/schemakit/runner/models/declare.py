@@ -14,15 +14,13 @@ from schemakit.sql.name import MAX_IDENTIFIER_BYTES, Name
 from . import mapped, statements, trees
 from .fits import check
 from .keys import KeyDefault, column_named
-from .known import INFO, layout_of, name_of
+from .known import PartitionBy, layout_of, name_of, note, said_of
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
     from sqlalchemy.sql import FromClause
 
     from schemakit.partitioning.layout import Layout
-
-_BY = "PARTITION BY "
 
 
 def partitioned(layout: Layout, **options: Any) -> dict[str, Any]:
@@ -76,8 +74,7 @@ def declare(table: FromClause, layout: Layout) -> Table:
         return table
     _refuse_another(table, known, layout)
     check(table, layout)
-    table.info[INFO] = layout
-    table.dialect_options["postgresql"]["partition_by"] = layout.partition_by.removeprefix(_BY)
+    note(table, layout)
     if isinstance(layout, HashKeyLayout):
         _compute(table, layout)
     trees.watch(table)
@@ -94,11 +91,11 @@ def _placed(table: Table, layout: Layout) -> Layout:
 
 
 def _refuse_another(table: Table, known: Layout | None, layout: Layout) -> None:
-    by = table.dialect_options["postgresql"].get("partition_by")
+    by = said_of(table)
     if known is not None:
         detail = f"{name_of(table)} has another layout already."
         raise LayoutRefused(detail, remedy="declare one of them.")
-    if by and by != layout.partition_by.removeprefix(_BY):
+    if by and by != PartitionBy.of(layout):
         detail = f"{name_of(table)} has postgresql_partition_by={by!r} beside the layout."
         raise LayoutRefused(detail, remedy="leave it out: the layout says it.")
 

@@ -71,7 +71,7 @@ _Found = tuple[HashKeyLayout, "Column[Any]", "Column[Any]"]
 
 def _columns(statement: Insert | Update) -> _Found | None:
     table: Any = statement.table
-    layout = layout_of(table) if hasattr(table, "info") else None
+    layout = layout_of(table)
     if not isinstance(layout, HashKeyLayout):
         return None
     return layout, column_named(table, layout.key), column_named(table, layout.source)

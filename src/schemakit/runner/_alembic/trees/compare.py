@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from alembic import util
 from alembic.autogenerate import comparators
 
 from schemakit.catalog import read_tree
@@ -13,6 +14,7 @@ from schemakit.partitioning.strategies.hash_key import HashKeyLayout
 from schemakit.runner.models.known import layout_of
 from schemakit.sql.name import Name
 
+from . import index_operations as index_ops
 from . import operations as ops
 
 if TYPE_CHECKING:
@@ -28,7 +30,13 @@ _DIVIDED = re.compile(r"hashtext\(.*\) % (\d+)", re.DOTALL)
 _ABSENT = re.compile(r"the index .* is not there\.", re.DOTALL)
 
 
-@comparators.dispatch_for("schema")
+#: After the tables: since Alembic 1.18 others would come first; before, it is as they register.
+_LAST: dict[str, Any] = (
+    {"priority": util.DispatchPriority.LAST} if hasattr(util, "DispatchPriority") else {}
+)
+
+
+@comparators.dispatch_for("schema", **_LAST)
 def _compare(context: AutogenContext, upgrade: UpgradeOps, schemas: set[str | None]) -> Any:
     connection = context.connection
     if connection is None or connection.dialect.name != "postgresql":
@@ -67,10 +75,10 @@ def _differences(layout: Layout, tree: Tree) -> Iterator[MigrateOperation]:
         name = index.named(layout.parent).name
         declared.add(name)
         if name not in there or name in lacking:
-            yield ops.CreatePartitionedIndexOp(layout, index)
+            yield index_ops.CreatePartitionedIndexOp(layout, index)
     for found in tree.indexes:
         if found.lacking and found.name.name not in declared:
-            yield ops.CompletePartitionedIndexOp.of(layout, found)
+            yield index_ops.CompletePartitionedIndexOp.of(layout, found)
 
 
 def _changed(layout: Layout, tree: Tree, differing: tuple[str, ...]) -> Iterator[str]:

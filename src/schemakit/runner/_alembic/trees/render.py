@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from alembic.autogenerate import renderers
 from alembic.autogenerate.render import render_op
 
+from . import index_operations as index_ops
 from . import operations as ops
 from .source import source
 
@@ -60,14 +61,14 @@ def _detach(context: AutogenContext, op: ops.DetachPartitionOp) -> str:
     return _call(context, "detach_partition", iter(arguments))
 
 
-@renderers.dispatch_for(ops.CreatePartitionedIndexOp)
-def _create_index(context: AutogenContext, op: ops.CreatePartitionedIndexOp) -> str:
+@renderers.dispatch_for(index_ops.CreatePartitionedIndexOp)
+def _create_index(context: AutogenContext, op: index_ops.CreatePartitionedIndexOp) -> str:
     arguments = (source(each, context.imports) for each in (op.layout, op.index))
     return _call(context, "create_partitioned_index", arguments)
 
 
-@renderers.dispatch_for(ops.CompletePartitionedIndexOp)
-def _complete_index(context: AutogenContext, op: ops.CompletePartitionedIndexOp) -> str:
+@renderers.dispatch_for(index_ops.CompletePartitionedIndexOp)
+def _complete_index(context: AutogenContext, op: index_ops.CompletePartitionedIndexOp) -> str:
     arguments = [source(op.layout, context.imports), repr(op.name), repr(op.only)]
     arguments.append(repr(op.definition))
     if op.unique:
@@ -75,8 +76,8 @@ def _complete_index(context: AutogenContext, op: ops.CompletePartitionedIndexOp)
     return _call(context, "complete_partitioned_index", iter(arguments))
 
 
-@renderers.dispatch_for(ops.DropPartitionedIndexOp)
-def _drop_index(context: AutogenContext, op: ops.DropPartitionedIndexOp) -> str:
+@renderers.dispatch_for(index_ops.DropPartitionedIndexOp)
+def _drop_index(context: AutogenContext, op: index_ops.DropPartitionedIndexOp) -> str:
     arguments = (source(each, context.imports) for each in (op.layout, op.index))
     return _call(context, "drop_partitioned_index", arguments)
 

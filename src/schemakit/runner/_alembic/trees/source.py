@@ -40,12 +40,11 @@ def source(value: Any, imports: set[str]) -> str:
 
 
 def _arguments(value: Any, imports: set[str]) -> Iterator[str]:
-    for each in fields(value):
+    for each in sorted(fields(value), key=lambda each: (each.kw_only, not _required(each))):
         given = getattr(value, each.name)
-        if _required(each):
-            said = source(given, imports)
-            yield f"{each.name}={said}" if each.kw_only else said
-        elif given != _default(each):
+        if not each.kw_only and _required(each):
+            yield source(given, imports)
+        elif _required(each) or given != _default(each):
             yield f"{each.name}={source(given, imports)}"
 
 

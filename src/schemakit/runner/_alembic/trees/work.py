@@ -1,23 +1,18 @@
-"""What the operations do: plans of `schemakit.ddl`, sent as ``op.execute`` sends."""
+"""What the operations on leaves and trees do."""
 
 from __future__ import annotations
 
-from hashlib import md5
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from alembic.operations import Operations
-from sqlalchemy import text
 
-from schemakit.catalog import read, read_tree
+from schemakit.catalog import read_tree
 from schemakit.ddl.attachment import attach_plan, detach_plan, drop_plan, finalize_plan
-from schemakit.ddl.indexes import index_attach_plan, index_joined, index_parent_plan, index_plan
 from schemakit.ddl.neighbours import Neighbours
 from schemakit.ddl.preflight import (
     check_detach,
     check_parent,
     check_triggers,
-    locks_needed,
     neighbours_of,
 )
 from schemakit.ddl.renames import rename_plan
@@ -25,77 +20,15 @@ from schemakit.ddl.trees import leaves_plan
 from schemakit.errors import LayoutRefused, TreeRefused
 from schemakit.sql.effects.model import TableLock
 from schemakit.sql.locks import LockMode
-from schemakit.sql.name import MAX_IDENTIFIER_BYTES, Name, quote
 from schemakit.sql.plan import Plan, Statement, Step
 
 from . import operations as ops
+from .sending import apart, built, fits, online, together, tree_of
 
 if TYPE_CHECKING:
-    from alembic.runtime.migration import MigrationContext
-
     from schemakit.catalog.tree import Tree
-    from schemakit.ddl.leaf import Leaf, LeafIndex
+    from schemakit.ddl.leaf import Leaf
     from schemakit.partitioning.layout import Layout
-
-#: Of a server as it is installed: 64 locks for each of 100 connections.
-_USUAL_ROOM = 6400
-
-
-# -- how plans are sent ----------------------------------------------------------------------------
-
-
-def _together(operations: Operations, plan: Plan) -> None:
-    """Send *plan* in the migration's transaction."""
-    for statement in plan:
-        _send(operations, statement)
-
-
-def _apart(operations: Operations, plan: Plan) -> None:
-    """Send *plan* with a COMMIT before each step; refused at once where that is not possible."""
-    context, fresh = operations.migration_context, False
-    for transactional, steps in groupby(plan.steps, key=lambda step: step.transactional):
-        if not transactional:
-            with context.autocommit_block():
-                _together(operations, Plan.of(*steps))
-            fresh = True
-            continue
-        for step in steps:
-            if not fresh:
-                _commit(context)
-            _together(operations, Plan.of(step))
-            fresh = False
-
-
-def _commit(context: MigrationContext) -> None:
-    """End the migration's transaction, and begin another: it is what such a block does around."""
-    with context.autocommit_block():
-        pass
-
-
-def _send(operations: Operations, statement: Statement) -> None:
-    # A colon in a name is no parameter.
-    operations.execute(text(statement.sql.replace("\\", "\\\\").replace(":", "\\:")))
-
-
-def _online(operations: Operations) -> Any:
-    context = operations.migration_context
-    return None if context.as_sql else context.connection
-
-
-def _tree(operations: Operations, layout: Layout) -> Tree | None:
-    """Return what there is of *layout*; None if there is no database to ask."""
-    connection = _online(operations)
-    if connection is None:
-        return None
-    tree = read_tree.tree(connection, layout.parent)
-    check_parent(tree, layout.parent, layout.partition_by)
-    return tree
-
-
-def _fits(leaves: int, layout: Layout, tree: Tree | None) -> bool:
-    indexes = len(tree.indexes) if tree is not None else 1 + len(layout.carries.on_parent)
-    needed = locks_needed(leaves, indexes + len(layout.carries.on_leaves))
-    return needed <= (_USUAL_ROOM if tree is None else tree.lock_room)
 
 
 # -- leaves ----------------------------------------------------------------------------------------
@@ -108,7 +41,7 @@ def _leaves(layout: Layout, only: tuple[str, ...] | None) -> list[Leaf]:
 
 
 def _states(operations: Operations, layout: Layout, leaves: list[Leaf]) -> list[tuple[Leaf, str]]:
-    connection = _online(operations)
+    connection = online(operations)
     names = [leaf.name for leaf in leaves]
     return list(zip(leaves, read_tree.leaf_states(connection, layout.parent, names), strict=True))
 
@@ -116,7 +49,7 @@ def _states(operations: Operations, layout: Layout, leaves: list[Leaf]) -> list[
 @Operations.implementation_for(ops.CreatePartitionsOp)
 def _create(operations: Operations, op: ops.CreatePartitionsOp) -> None:
     layout, leaves = op.layout, _leaves(op.layout, op.only)
-    tree = _tree(operations, layout)
+    tree = tree_of(operations, layout)
     if tree is not None:
         check_triggers(tree, layout.columns)
         leaves = _missing(operations, layout, leaves)
@@ -127,10 +60,10 @@ def _create(operations: Operations, op: ops.CreatePartitionsOp) -> None:
         layout.parent, leaves, layout.carries, live=op.live, neighbours=neighbours
     )
     proving = op.live and neighbours.default is not None
-    if proving or not _fits(len(leaves), layout, tree):
-        _apart(operations, plan)
+    if proving or not fits(len(leaves), layout, tree):
+        apart(operations, plan)
     else:
-        _together(operations, plan)
+        together(operations, plan)
 
 
 def _missing(operations: Operations, layout: Layout, leaves: list[Leaf]) -> list[Leaf]:
@@ -158,7 +91,7 @@ def _refuse_rows(operations: Operations, neighbours: Neighbours, leaves: list[Le
         return
     for leaf in leaves:
         if leaf.check is not None and read_tree.has_rows(
-            _online(operations), neighbours.default, leaf.check
+            online(operations), neighbours.default, leaf.check
         ):
             raise TreeRefused(
                 f"The default leaf {neighbours.default} has rows of {leaf.name}.",
@@ -184,7 +117,7 @@ def _indexes(layout: Layout, tree: Tree | None, *, live: bool) -> Plan:
 @Operations.implementation_for(ops.DropPartitionsOp)
 def _drop(operations: Operations, op: ops.DropPartitionsOp) -> None:
     layout, leaves = op.layout, _leaves(op.layout, op.only)
-    tree = _tree(operations, layout)
+    tree = tree_of(operations, layout)
     plan = Plan()
     if tree is not None:
         plan, leaves = _half_gone(operations, layout, leaves, tree)
@@ -197,10 +130,10 @@ def _drop(operations: Operations, op: ops.DropPartitionsOp) -> None:
         concurrently=op.concurrently,
         neighbours=neighbours,
     )
-    if op.concurrently or not _fits(len(leaves), layout, tree):
-        _apart(operations, plan)
+    if op.concurrently or not fits(len(leaves), layout, tree):
+        apart(operations, plan)
     else:
-        _together(operations, plan)
+        together(operations, plan)
 
 
 def _half_gone(
@@ -222,7 +155,7 @@ def _half_gone(
 @Operations.implementation_for(ops.AttachPartitionOp)
 def _attach(operations: Operations, op: ops.AttachPartitionOp) -> None:
     layout, leaf = op.layout, op.layout.leaf_named(op.name)
-    tree = _tree(operations, layout)
+    tree = tree_of(operations, layout)
     indexes = list(layout.carries.on_parent)
     if tree is not None:
         ((_, state),) = _states(operations, layout, [leaf])
@@ -234,9 +167,9 @@ def _attach(operations: Operations, op: ops.AttachPartitionOp) -> None:
             )
         there = {index.name.name for index in tree.indexes}
         indexes = [index for index in indexes if index.named(layout.parent).name in there]
-        indexes = [index for index in indexes if not _built(operations, index.named(leaf.name))]
+        indexes = [index for index in indexes if not built(operations, index.named(leaf.name))]
     around = _around(layout, [leaf], tree, live=True)
-    _apart(operations, attach_plan(layout.parent, leaf, indexes, neighbours=around))
+    apart(operations, attach_plan(layout.parent, leaf, indexes, neighbours=around))
 
 
 _WHAT = {"": "not there", "pending": "half detached", "other": "no table of its own"}
@@ -245,20 +178,20 @@ _WHAT = {"": "not there", "pending": "half detached", "other": "no table of its 
 @Operations.implementation_for(ops.DetachPartitionOp)
 def _detach(operations: Operations, op: ops.DetachPartitionOp) -> None:
     layout, name = op.layout, op.layout.in_schema(op.name)
-    tree = _tree(operations, layout)
+    tree = tree_of(operations, layout)
     neighbours = Neighbours() if tree is None else neighbours_of(tree)
     if tree is not None:
-        (state,) = read_tree.leaf_states(_online(operations), layout.parent, [name])
+        (state,) = read_tree.leaf_states(online(operations), layout.parent, [name])
         if state == "free":
             return
         if state == "pending":
-            _together(operations, finalize_plan(layout.parent, name, neighbours=neighbours))
+            together(operations, finalize_plan(layout.parent, name, neighbours=neighbours))
             return
         if state != "attached":
             raise TreeRefused(f"{name} is {_WHAT[state]}.", remedy="name a leaf.")
         check_detach(tree, name, concurrently=op.concurrently)
     plan = detach_plan(layout.parent, name, concurrently=op.concurrently, neighbours=neighbours)
-    (_apart if op.concurrently else _together)(operations, plan)
+    (apart if op.concurrently else together)(operations, plan)
 
 
 # -- whole trees -----------------------------------------------------------------------------------
@@ -266,17 +199,28 @@ def _detach(operations: Operations, op: ops.DetachPartitionOp) -> None:
 
 @Operations.implementation_for(ops.CreatePartitionedTableOp)
 def _create_tree(operations: Operations, op: ops.CreatePartitionedTableOp) -> Any:
-    table = operations.invoke(op.table)
+    connection, parent = online(operations), op.table
+    begun = connection is not None and _begun(connection, op.layout)
+    table = parent.to_table() if begun else operations.invoke(parent)
     operations.invoke(ops.CreatePartitionsOp(op.layout, None, live=False))
     return table
+
+
+def _begun(connection: Any, layout: Layout) -> bool:
+    """Whether an earlier run has made the parent of a tree that takes several transactions."""
+    tree = read_tree.tree(connection, layout.parent)
+    if not tree.exists or fits(len(layout.leaves()), layout, tree):
+        return False  # in one transaction nothing is left of it: then it is another one's
+    check_parent(tree, layout.parent, layout.partition_by)
+    return True
 
 
 @Operations.implementation_for(ops.DropPartitionedTableOp)
 def _drop_tree(operations: Operations, op: ops.DropPartitionedTableOp) -> None:
     layout = op.layout
-    tree = _tree(operations, layout)
+    tree = tree_of(operations, layout)
     count = len(layout.leaves()) if tree is None else len(tree.leaves)
-    if not _fits(count, layout, tree):
+    if not fits(count, layout, tree):
         operations.invoke(ops.DropPartitionsOp(layout, None, concurrently=False))
     operations.drop_table(layout.parent.name, schema=layout.parent.schema)
 
@@ -287,10 +231,10 @@ def _rename(operations: Operations, op: ops.RenamePartitionedTableOp) -> None:
     if len(before.leaves()) != len(after.leaves()) or before.partition_by != after.partition_by:
         detail = f"{before.parent} and {after.parent} are laid out in different ways."
         raise LayoutRefused(detail, remedy="change nothing but names.")
-    _tree(operations, before)
+    tree_of(operations, before)
     names = zip(before.leaves(), after.leaves(), strict=True)
     renames = [(before.parent, after.parent), *((old.name, new.name) for old, new in names)]
-    _together(operations, rename_plan(renames))
+    together(operations, rename_plan(renames))
 
 
 @Operations.implementation_for(ops.ChangeLayoutOp)
@@ -300,85 +244,3 @@ def _change(_: Operations, op: ops.ChangeLayoutOp) -> None:
         remedy="let the model say what is there; or make another table and move the rows, in the "
         "place of this operation.",
     )
-
-
-# -- indexes ---------------------------------------------------------------------------------------
-
-
-def _built(operations: Operations, index: Name) -> bool:
-    return read.index_definition(_online(operations), index) is not None
-
-
-@Operations.implementation_for(ops.CreatePartitionedIndexOp)
-def _create_index(operations: Operations, op: ops.CreatePartitionedIndexOp) -> None:
-    layout, index = op.layout, op.index
-    layout.check_unique(index)
-    tree = _tree(operations, layout)
-    if tree is None:
-        leaves = [leaf.name for leaf in layout.leaves()]
-        _apart(operations, index_plan(layout.parent, leaves, index))
-        return
-    whole = {each.name.name: each for each in tree.indexes}.get(index.named(layout.parent).name)
-    leaves = [leaf.name for leaf in tree.leaves] if whole is None else list(whole.lacking)
-    unbuilt = [leaf for leaf in leaves if not _built(operations, index.named(leaf))]
-    plan = Plan()
-    if index.on_parent and whole is None:
-        plan += index_parent_plan(layout.parent, index)
-    plan += _builds(layout.parent, unbuilt, index)
-    if index.on_parent:
-        plan += index_attach_plan(layout.parent, leaves, index)
-    _apart(operations, plan)
-
-
-@Operations.implementation_for(ops.CompletePartitionedIndexOp)
-def _complete_index(operations: Operations, op: ops.CompletePartitionedIndexOp) -> None:
-    layout, whole = op.layout, Name(op.name, op.layout.parent.schema)
-    leaves = [layout.in_schema(name) for name in op.only]
-    tree = _tree(operations, layout)
-    if tree is not None:
-        found = next((each for each in tree.indexes if each.name.name == op.name), None)
-        if found is None:
-            raise TreeRefused(f"There is no index {whole}.", remedy="create it on the tree.")
-        leaves = [leaf for leaf in found.lacking if leaf.name in op.only]
-    built, joined = [], []
-    for leaf in leaves:
-        part = Name(_part_named(op, leaf), leaf.schema)
-        if tree is None or not _built(operations, part):
-            built.append(Step.of(_part(op, part, leaf)))
-        joined.append(index_joined(layout.parent, whole, leaf, part))
-    _apart(operations, Plan.of(*built, Step(tuple(joined))))
-
-
-def _part(op: ops.CompletePartitionedIndexOp, part: Name, leaf: Name) -> Statement:
-    unique = "UNIQUE " if op.unique else ""
-    return Statement(
-        f"CREATE {unique}INDEX CONCURRENTLY {quote(part.name)} ON {leaf} {op.definition}",
-        (TableLock(LockMode.SHARE_UPDATE_EXCLUSIVE, leaf),),
-        transactional=False,
-    )
-
-
-def _part_named(op: ops.CompletePartitionedIndexOp, leaf: Name) -> str:
-    """Return a name for the part of *leaf*: the parent's, with the leaf for the parent in it."""
-    own = f"{op.layout.parent.name}_"
-    rest = op.name.removeprefix(own)
-    name = f"{leaf.name}_{rest}"
-    if len(name.encode()) <= MAX_IDENTIFIER_BYTES:
-        return name
-    mark = md5(name.encode(), usedforsecurity=False).hexdigest()[:8]
-    return f"{name.encode()[:50].decode(errors='ignore')}_{mark}"
-
-
-def _builds(parent: Name, leaves: list[Name], index: LeafIndex) -> Plan:
-    whole = index_plan(parent, leaves, index)
-    return Plan.of(*(step for step in whole.steps if not step.transactional))
-
-
-@Operations.implementation_for(ops.DropPartitionedIndexOp)
-def _drop_index(operations: Operations, op: ops.DropPartitionedIndexOp) -> None:
-    tables = (
-        [op.layout.parent] if op.index.on_parent else [leaf.name for leaf in op.layout.leaves()]
-    )
-    for table in tables:
-        lock = TableLock(LockMode.ACCESS_EXCLUSIVE, table)
-        _send(operations, Statement(f"DROP INDEX {op.index.named(table)}", (lock,)))
