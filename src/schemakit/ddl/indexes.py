@@ -41,7 +41,7 @@ def index_attach_plan(parent: Name, leaves: Iterable[Name], index: LeafIndex) ->
     """Return the plan that makes the leaves' indexes parts of the parent's."""
     whole = index.named(parent)
     return Plan.in_batches(
-        (_joined(parent, whole, leaf, index.named(leaf)) for leaf in leaves), BATCH
+        (index_joined(parent, whole, leaf, index.named(leaf)) for leaf in leaves), BATCH
     )
 
 
@@ -54,7 +54,8 @@ def _built(leaf: Name, index: LeafIndex) -> Statement:
     )
 
 
-def _joined(parent: Name, whole: Name, leaf: Name, part: Name) -> Statement:
+def index_joined(parent: Name, whole: Name, leaf: Name, part: Name) -> Statement:
+    """Return what makes *part*, the index of *leaf*, one of *whole*, the index of *parent*."""
     return Statement(
         f"ALTER INDEX {whole} ATTACH PARTITION {part}",
         locking(

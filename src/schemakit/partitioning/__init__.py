@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from schemakit.ddl.leaf import Expression, Grant, Leaf, LeafIndex, LeafTraits
-    from schemakit.runner.models.declare import declare, layout_of, partitioned
+    from schemakit.runner.models.declare import declare, partitioned
+    from schemakit.runner.models.known import layout_of
+    from schemakit.runner.models.pruning import prune_queries
     from schemakit.runner.partitions.attaching import attach_leaf
     from schemakit.runner.partitions.growing import create_leaves, create_tree
     from schemakit.runner.partitions.indexing import create_index, rename_tree
@@ -66,6 +68,7 @@ __all__ = [
     "partition_key",
     "partition_keys",
     "partitioned",
+    "prune_queries",
     "read_tree",
     "rename_tree",
     "verify_server",
@@ -83,7 +86,9 @@ _HOMES = {
     "schemakit.partitioning.strategies.listed": ("ValuesLayout",),
     "schemakit.sql.name": ("Name",),
     # These need SQLAlchemy, or ask a server: users look for them here, the layers want them there.
-    "schemakit.runner.models.declare": ("declare", "layout_of", "partitioned"),
+    "schemakit.runner.models.declare": ("declare", "partitioned"),
+    "schemakit.runner.models.known": ("layout_of",),
+    "schemakit.runner.models.pruning": ("prune_queries",),
     "schemakit.runner.partitions.attaching": ("attach_leaf",),
     "schemakit.runner.partitions.growing": ("create_leaves", "create_tree"),
     "schemakit.runner.partitions.indexing": ("create_index", "rename_tree"),

@@ -95,8 +95,10 @@ class ScopedEnvironment(EnvironmentContext):
         elif self.errand.options.target_metadata is not None:
             options.setdefault("target_metadata", self.errand.options.target_metadata)
         include = options.get("include_name")
-        if connection is not None and not isinstance(include, WithoutPartitions):
-            include = WithoutPartitions(connection, options.get("target_metadata"), include)
+        if connection is not None:
+            # Env.py may have one already, which does not know whose metadata are compared here.
+            own = include.include_name if isinstance(include, WithoutPartitions) else include
+            include = WithoutPartitions(connection, options.get("target_metadata"), own)
         options["include_name"] = _not_our_own(include)
         super().configure(connection, *args, **options)
         context = self.get_context()

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from schemakit.catalog import read
+from schemakit.runner.models.known import layout_of
+
+from .trees import compare, index_work, render, work  # noqa: F401 - each makes Alembic know something
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData, Table
@@ -34,7 +37,7 @@ class WithoutPartitions:
     ) -> None:
         self._connection = connection
         self._metadata = metadata
-        self._include_name = include_name
+        self.include_name = include_name
         self._known: frozenset[tuple[str, str, str, str]] | None = None
 
     def __call__(self, name: str | None, kind: str, parents: dict[str, str | None]) -> bool:
@@ -43,7 +46,7 @@ class WithoutPartitions:
             self._known = None  # a comparison begins with them
         elif kind != "column" and name is not None and self._inherited(name, kind, parents):
             return False
-        return self._include_name is None or self._include_name(name, kind, parents)
+        return self.include_name is None or self.include_name(name, kind, parents)
 
     def _inherited(self, name: str, kind: str, parents: dict[str, str | None]) -> bool:
         if self._known is None:
@@ -60,6 +63,9 @@ class WithoutPartitions:
             # Of a table that is no leaf it is a foreign key to one, and nobody can declare that.
             if table is None or place not in leaves or not _declares(table, each.kind, each.name):
                 yield each.kind, each.schema, each.table, each.name
+        for (schema, name), table in declared.items():
+            for index in _of_layout(table):
+                yield "index", schema, name, index
 
     def _tables(self) -> Iterator[Table]:
         given = self._metadata
@@ -69,6 +75,13 @@ class WithoutPartitions:
 
     def _schema(self, schema: str | None) -> str:
         return schema or self._connection.dialect.default_schema_name or ""
+
+
+def _of_layout(table: Table) -> Iterator[str]:
+    """Yield the indexes of *table* that its layout declares; `trees.compare` looks after them."""
+    layout = layout_of(table)
+    if layout is not None:
+        yield from (index.named(layout.parent).name for index in layout.carries.on_parent)
 
 
 def _declares(table: Table, kind: str, name: str) -> bool:

@@ -14,15 +14,13 @@ from schemakit.sql.name import MAX_IDENTIFIER_BYTES, Name
 from . import mapped, statements, trees
 from .fits import check
 from .keys import KeyDefault, column_named
+from .known import PartitionBy, layout_of, name_of, note, said_of
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
     from sqlalchemy.sql import FromClause
 
     from schemakit.partitioning.layout import Layout
-
-_INFO = "schemakit.layout"
-_BY = "PARTITION BY "
 
 
 def partitioned(layout: Layout, **options: Any) -> dict[str, Any]:
@@ -76,46 +74,29 @@ def declare(table: FromClause, layout: Layout) -> Table:
         return table
     _refuse_another(table, known, layout)
     check(table, layout)
-    table.info[_INFO] = layout
-    table.dialect_options["postgresql"]["partition_by"] = layout.partition_by.removeprefix(_BY)
+    note(table, layout)
     if isinstance(layout, HashKeyLayout):
         _compute(table, layout)
     trees.watch(table)
     return table
 
 
-def layout_of(table: FromClause) -> Layout | None:
-    """Return the layout that was declared on *table*, None if none was.
-
-    Of a copy of the table (``to_metadata``) it is that of the copy.
-    """
-    info: Any = getattr(table, "info", {})  # an annotated Table is none to isinstance()
-    found: Layout | None = info.get(_INFO)
-    if found is None or not isinstance(table, Table) or found.parent == _name(table):
-        return found
-    return replace(found, parent=_name(table))
-
-
-def _name(table: Table) -> Name:
-    return Name(table.name, table.schema)
-
-
 def _placed(table: Table, layout: Layout) -> Layout:
     if layout.parent.schema is None:
         layout = replace(layout, parent=Name(layout.parent.name, table.schema))
-    if layout.parent != _name(table):
-        detail = f"The layout is one of {layout.parent}, and the table is {_name(table)}."
+    if layout.parent != name_of(table):
+        detail = f"The layout is one of {layout.parent}, and the table is {name_of(table)}."
         raise LayoutRefused(detail, remedy="give the layout the table's name as its parent.")
     return layout
 
 
 def _refuse_another(table: Table, known: Layout | None, layout: Layout) -> None:
-    by = table.dialect_options["postgresql"].get("partition_by")
+    by = said_of(table)
     if known is not None:
-        detail = f"{_name(table)} has another layout already."
+        detail = f"{name_of(table)} has another layout already."
         raise LayoutRefused(detail, remedy="declare one of them.")
-    if by and by != layout.partition_by.removeprefix(_BY):
-        detail = f"{_name(table)} has postgresql_partition_by={by!r} beside the layout."
+    if by and by != PartitionBy.of(layout):
+        detail = f"{name_of(table)} has postgresql_partition_by={by!r} beside the layout."
         raise LayoutRefused(detail, remedy="leave it out: the layout says it.")
 
 

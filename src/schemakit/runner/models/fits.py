@@ -59,7 +59,7 @@ def _check_key(table: Table, column: Column[object]) -> None:
 
 
 def _check_unique(table: Table, layout: Layout) -> None:
-    for what, columns in _unique(table, layout):
+    for what, columns in _unique(table):
         missing = [name for name in layout.columns if name not in columns]
         if missing:
             detail = f"{what} lacks {', '.join(map(quote, missing))}, of the partition key."
@@ -68,7 +68,7 @@ def _check_unique(table: Table, layout: Layout) -> None:
             )
 
 
-def _unique(table: Table, layout: Layout) -> Iterator[tuple[str, set[str]]]:
+def _unique(table: Table) -> Iterator[tuple[str, set[str]]]:
     for constraint in table.constraints:
         if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint):
             columns = {column.name for column in constraint.columns}

@@ -12,6 +12,7 @@ from sqlalchemy.sql import ClauseElement
 from schemakit.partitioning.strategies.hash_key import HashKeyLayout
 
 from .keys import column_named, keys_of
+from .known import layout_of
 
 
 def watch() -> None:
@@ -21,8 +22,6 @@ def watch() -> None:
 
 
 def _configured(mapper: Mapper[Any], _: type) -> None:
-    from .declare import layout_of  # noqa: PLC0415 - which installs this
-
     for table in mapper.tables:
         layout = layout_of(table)
         if isinstance(layout, HashKeyLayout) and isinstance(table, Table):

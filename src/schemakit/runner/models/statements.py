@@ -28,6 +28,7 @@ from sqlalchemy.sql.visitors import cloned_traverse
 from schemakit.partitioning.strategies.hash_key import HashKeyLayout
 
 from .keys import column_named
+from .known import layout_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, ColumnElement
@@ -69,10 +70,8 @@ _Found = tuple[HashKeyLayout, "Column[Any]", "Column[Any]"]
 
 
 def _columns(statement: Insert | Update) -> _Found | None:
-    from .declare import layout_of  # noqa: PLC0415 - which installs this
-
     table: Any = statement.table
-    layout = layout_of(table) if hasattr(table, "info") else None
+    layout = layout_of(table)
     if not isinstance(layout, HashKeyLayout):
         return None
     return layout, column_named(table, layout.key), column_named(table, layout.source)

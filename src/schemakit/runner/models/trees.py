@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import DDL, Connection, PrimaryKeyConstraint, UniqueConstraint, event
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
-from schemakit.catalog import read_tree
+from schemakit.catalog import read_trees
 from schemakit.ddl.preflight import locks_needed
 from schemakit.ddl.trees import leaves_plan
 from schemakit.errors import TreeRefused
 from schemakit.runner.driver import run_simple
 from schemakit.sql.name import Name
+
+from .known import layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,8 +37,6 @@ def watch(table: Table) -> None:
 
 
 def _created(table: Table, connection: Connection | MockConnection, **_: Any) -> None:
-    from .declare import layout_of  # noqa: PLC0415 - which installs this
-
     layout = layout_of(table)
     if layout is not None:
         send(connection, tree(translated(layout, connection)))
@@ -84,13 +84,11 @@ def _refuse_too_many_of(table: Table, connection: Connection | MockConnection, *
 def _refuse_too_many(
     _: MetaData, connection: Connection | MockConnection, tables: Sequence[Table], **__: Any
 ) -> None:
-    from .declare import layout_of  # noqa: PLC0415 - which installs this
-
     laid_out = [(table, layout) for table in tables if (layout := layout_of(table)) is not None]
     if not laid_out or not isinstance(connection, Connection):
         return
     needed = sum(locks_of(table, layout) for table, layout in laid_out)
-    room = read_tree.tree(connection, laid_out[0][1].parent).lock_room
+    room = read_trees.tree(connection, laid_out[0][1].parent).lock_room
     if needed > room:
         raise TreeRefused(
             f"One transaction would take {needed:,} locks for "

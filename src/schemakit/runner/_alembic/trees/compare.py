@@ -1,0 +1,93 @@
+"""What autogenerate reports of trees whose layout the models declare."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from alembic import util
+from alembic.autogenerate import comparators
+
+from schemakit.catalog import read_trees
+from schemakit.partitioning.strategies.hash_key import HashKeyLayout
+from schemakit.runner.models.known import layout_of
+from schemakit.sql.name import Name
+
+from . import index_operations as index_ops
+from . import operations as ops
+
+if TYPE_CHECKING:
+    from alembic.autogenerate.api import AutogenContext
+    from alembic.operations import MigrateOperation
+    from alembic.operations.ops import UpgradeOps
+    from sqlalchemy import Table
+
+    from schemakit.catalog.tree import Tree
+    from schemakit.partitioning.layout import Layout
+
+_DIVIDED = re.compile(r"hashtext\(.*\) % (\d+)", re.DOTALL)
+_ABSENT = re.compile(r"the index .* is not there\.", re.DOTALL)
+
+
+#: After the tables: since Alembic 1.18 others would come first; before, it is as they register.
+_LAST: dict[str, Any] = (
+    {"priority": util.DispatchPriority.LAST} if hasattr(util, "DispatchPriority") else {}
+)
+
+
+@comparators.dispatch_for("schema", **_LAST)
+def _compare(context: AutogenContext, upgrade: UpgradeOps, schemas: set[str | None]) -> Any:
+    connection = context.connection
+    if connection is None or connection.dialect.name != "postgresql":
+        return
+    usual = connection.dialect.default_schema_name
+    for table in context.sorted_tables:
+        layout = layout_of(table)
+        schema = None if table.schema == usual else table.schema
+        if layout is None or schema not in schemas or not _included(context, table):
+            continue
+        there = Name(layout.parent.name, layout.parent.schema or usual)
+        upgrade.ops.extend(_differences(layout, read_trees.tree(connection, there)))
+
+
+def _included(context: AutogenContext, table: Table) -> bool:
+    return context.run_object_filters(table, table.name, "table", False, None)  # noqa: FBT003 - Alembic's signature
+
+
+def _differences(layout: Layout, tree: Tree) -> Iterator[MigrateOperation]:
+    from schemakit.runner.partitions.reading import compared  # noqa: PLC0415 - only then
+
+    if not tree.exists:  # Alembic's own comparison makes the parent
+        yield ops.CreatePartitionsOp(layout, None, live=False)
+        return
+    state = compared(layout, tree)
+    changed = tuple(_changed(layout, tree, state.differing))
+    if changed:
+        yield ops.ChangeLayoutOp(layout, changed)
+        return
+    if state.missing:
+        yield ops.CreatePartitionsOp(layout, tuple(name.name for name in state.missing))
+    lacking = {index.name for index, _ in state.lacking}
+    there = {index.name.name for index in tree.indexes}
+    declared = set()
+    for index in layout.carries.on_parent:
+        name = index.named(layout.parent).name
+        declared.add(name)
+        if name not in there or name in lacking:
+            yield index_ops.CreatePartitionedIndexOp(layout, index)
+    for found in tree.indexes:
+        if found.lacking and found.name.name not in declared:
+            yield index_ops.CompletePartitionedIndexOp.of(layout, found)
+
+
+def _changed(layout: Layout, tree: Tree, differing: tuple[str, ...]) -> Iterator[str]:
+    """Yield in which points *tree* is not what *layout* says, that no operation can bring about."""
+    for sentence in differing:
+        if not _ABSENT.fullmatch(sentence):
+            yield sentence
+    if isinstance(layout, HashKeyLayout):
+        for check in tree.checks:
+            found = _DIVIDED.search(check)
+            if found and layout.key in check and int(found[1]) != layout.modulus:
+                yield f"its CHECK divides by {found[1]}, and the layout by {layout.modulus}."
