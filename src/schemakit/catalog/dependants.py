@@ -107,8 +107,16 @@ class Need:
         identity: its name as SQL.
         classid: of which catalog.
         oid: its oid there.
+        depth: how many steps it is away from the tree: what it needs itself has a higher one.
         extension: the extension it belongs to.
-        shared: whether something besides the tree, and what depends on that, needs it too.
+        shared: whether something needs it that is neither of the tree, nor depends on it, nor is
+            among its needs, nor lies in a schema that a backup was given.
+        definition: the CREATE of a function, an enum, a domain or a composite type.
+        arguments: of a function, as SQL, as ALTER FUNCTION wants them.
+        owner: whose it is, of a function or type.
+        acl: its grants; None for the default.
+        comment: its comment.
+        needed_by: the oids of those of the needs that need it.
     """
 
     kind: str
@@ -117,5 +125,12 @@ class Need:
     identity: str
     classid: int
     oid: int
+    depth: int = 1
     extension: str | None = None
     shared: bool = False
+    definition: str | None = None
+    arguments: str | None = None
+    owner: str | None = None
+    acl: tuple[str, ...] | None = None
+    comment: str | None = None
+    needed_by: tuple[int, ...] = ()

@@ -105,6 +105,9 @@ _OF_TABLES = {
 _OF_INDEXES = {"statistics": "statistics targets", "options": "storage parameters"}
 _SPECIAL = {Column: _OF_COLUMNS, Table: _OF_TABLES, Index: _OF_INDEXES}
 
+#: What follows from the rest: an order, and oids.
+_FOLLOWING = {"depth", "needed_by"}
+
 #: Every facet that `differences` can name.
 FACETS = tuple(
     sorted(
@@ -199,7 +202,7 @@ def _of_one(was: Any, now: Any, where: str) -> Iterator[Difference]:
     name = _called(was, where)
     for each in fields(was):
         before, after = getattr(was, each.name), getattr(now, each.name)
-        if before == after or each.name == "depth":  # an order, which follows from the rest
+        if before == after or each.name in _FOLLOWING:
             continue
         if _holds_values(before) or _holds_values(after):
             yield from _of_many(before, after, name)

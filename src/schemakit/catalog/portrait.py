@@ -20,6 +20,10 @@ from .table import Sequence, Table
 #: Of the form that `Portrait.to_json` writes.
 VERSION = 1
 
+#: A schema with this comment was given to a backup: what lies there does not count among those who
+#: need a type or function.
+BACKUP_MARK = "schemakit backup"
+
 #: The settings on which it depends how the server writes SQL, and how it reads what it wrote: those
 #: of pg_dump (src/bin/pg_dump/pg_dump.c, setup_connection), and what else constants depend on.
 PINNED = {
