@@ -69,6 +69,7 @@ async def test_nothing_of_the_living_reaches_it_or_is_held_by_it(engine, oracle)
     assert await oracle.fetchval("SELECT count(*) FROM other.ancestor") == 0
     await oracle.execute("DROP TABLE other.ancestor, other.lax, other.forest")
     await oracle.execute(f"DROP TABLE {given.SCHEMA}.parent")
+    await oracle.execute("DROP TABLE other.guarded, other.user_of_sequence")
     assert await oracle.fetchval(f"SELECT count(*) FROM ONLY {moved}") == 49
 
 

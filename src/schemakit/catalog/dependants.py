@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from schemakit.sql.name import Name
 
+from .table import Policy
+
 
 @dataclass(frozen=True, slots=True)
 class ForeignKeyIn:
@@ -71,6 +73,25 @@ class Routine:
     extension: str | None = None
     acl: tuple[str, ...] | None = None
     comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A policy or a column's default of another table that mentions the tree.
+
+    Attributes:
+        table: that table.
+        owner: whose it is.
+        policy: the policy, if it is one.
+        column: the column that has the default.
+        default: as SQL.
+    """
+
+    table: Name
+    owner: str
+    policy: Policy | None = None
+    column: str | None = None
+    default: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from schemakit.errors import ConfigurationError
 from schemakit.sql.name import Name
 
-from .dependants import Child, ForeignKeyIn, Need, Other, Routine
+from .dependants import Child, ForeignKeyIn, Mention, Need, Other, Routine
 from .plain import decoded, encoded
 from .table import Sequence, Table
 
@@ -51,6 +51,7 @@ class Portrait:
         children: which tables inherit from which of it, and are no partitions.
         routines: that need its row type or name its tables, in an order in which they can be made.
         others: whatever else depends on it.
+        mentions: those of the others that can be taken down and put back.
         needs: what it cannot do without.
         server_version: of the server that it was read from, as ``server_version_num``.
     """
@@ -61,6 +62,7 @@ class Portrait:
     children: tuple[Child, ...] = ()
     routines: tuple[Routine, ...] = ()
     others: tuple[Other, ...] = ()
+    mentions: tuple[Mention, ...] = ()
     needs: tuple[Need, ...] = ()
     server_version: int = 0
 

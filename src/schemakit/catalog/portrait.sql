@@ -304,7 +304,8 @@ SELECT con.conrelid,
          'validated', con.convalidated,
          'enforced', con.conenforced, -- from 18
          'deferrable', con.condeferrable, 'deferred', con.condeferred,
-         'no_inherit', con.connoinherit, 'local', con.conislocal, 'inherited', con.coninhcount,
+         'no_inherit', con.connoinherit AND con.contype IN ('c', 'n'),
+         'local', con.conislocal, 'inherited', con.coninhcount,
          'cloned', con.conparentid <> 0,
          'index', CASE WHEN con.contype IN ('p', 'u', 'x')
                        THEN (SELECT relname FROM pg_catalog.pg_class WHERE oid = con.conindid) END,
@@ -531,6 +532,38 @@ SELECT 0::oid,
   JOIN pg_catalog.pg_proc AS p ON p.oid = d.objid
   JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
  WHERE d.classid = 'pg_catalog.pg_proc'::regclass
+
+-- name: mentions
+-- Policies and column defaults of other tables that mention the tree: a table, a sequence, a function
+-- over its rows.
+SELECT 0::oid,
+       row_number() OVER (ORDER BY n.nspname, c.relname, p.polname, a.attnum)::int,
+       jsonb_build_object(
+         'table', jsonb_build_object('schema', n.nspname, 'name', c.relname),
+         'owner', pg_catalog.pg_get_userbyid(c.relowner),
+         'policy', CASE WHEN p.oid IS NOT NULL THEN jsonb_build_object(
+           'name', p.polname,
+           'permissive', p.polpermissive,
+           'command', p.polcmd,
+           'roles', (SELECT coalesce(jsonb_agg(pg_catalog.pg_get_userbyid(role)
+                                               ORDER BY pg_catalog.pg_get_userbyid(role)), '[]')
+                       FROM unnest(p.polroles) AS role WHERE role <> 0),
+           'using', pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+           'check', pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid),
+           'comment', pg_catalog.obj_description(p.oid, 'pg_policy')) END,
+         'column', a.attname,
+         'default', pg_catalog.pg_get_expr(ad.adbin, ad.adrelid))
+  FROM dependent AS d
+  LEFT JOIN pg_catalog.pg_policy AS p
+    ON d.classid = 'pg_catalog.pg_policy'::regclass AND p.oid = d.objid
+  LEFT JOIN pg_catalog.pg_attrdef AS ad
+    ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND ad.oid = d.objid
+  LEFT JOIN pg_catalog.pg_attribute AS a
+    ON a.attrelid = ad.adrelid AND a.attnum = ad.adnum
+  JOIN pg_catalog.pg_class AS c ON c.oid = coalesce(p.polrelid, ad.adrelid)
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE coalesce(a.attgenerated, '') = ''
+   AND c.oid NOT IN (SELECT oid FROM shown)
 
 -- name: others
 -- Whatever else depends on the tree, directly or not: domains and composite types over its rows,

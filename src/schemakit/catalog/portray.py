@@ -35,7 +35,7 @@ _OWN = (
     "sequences",
     "publications",
 )
-_ASIDE = ("foreign_keys_in", "children", "routines", "others", "needs")
+_ASIDE = ("foreign_keys_in", "children", "routines", "others", "mentions", "needs")
 _VERSIONED = re.compile(r"^.*? -- (from|until) (\d+)$")
 
 _Rows = Mapping[tuple[str, int], list[dict[str, Any]]]

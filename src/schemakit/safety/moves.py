@@ -151,7 +151,7 @@ def _numbered(place: str, number: int) -> str:
 
 
 def _left(portrait: Portrait) -> tuple[str, ...]:
-    others = (f"{each.kind} {each.identity}" for each in portrait.others)
+    others = (f"{each.kind} {each.identity}" for each in entangled.unmentioned(portrait))
     tied = (
         f"materialized view {each.full_name}, which needs more than the table"
         for each in portrait.views
