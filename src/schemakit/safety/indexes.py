@@ -94,7 +94,7 @@ def replica_identity(table: Table) -> Iterator[Statement]:
         if index.replica_identity and table.replica_identity == "i":
             action = f"REPLICA IDENTITY USING INDEX {quote(index.name)}"
             yield alter(table, action, only=True)
-    if table.replica_identity in ("f", "n"):
+    if table.replica_identity in ("f", "n") and table.kind in ("r", "p"):
         which = "FULL" if table.replica_identity == "f" else "NOTHING"
         yield alter(table, f"REPLICA IDENTITY {which}", only=True)
 

@@ -99,6 +99,8 @@ def _rest(portrait: Portrait) -> Iterator[Statement]:
     }
     for table in portrait.tables:
         yield from indexes.validated(table, unproven)
+    yield from grants.cleared(each.full_name for each in portrait.tables)
+    yield from grants.cleared(Name(each.name, each.schema) for each in portrait.sequences)
     yield from _keys_within(portrait)
     for table in portrait.tables:
         yield from indexes.replica_identity(table)
