@@ -7,7 +7,17 @@ import argparse
 import asyncio
 from importlib import import_module
 
-NAMES = ("noop", "fresh", "stall", "empty", "traffic", "hashing", "redirect", "partitions")
+NAMES = (
+    "noop",
+    "fresh",
+    "stall",
+    "empty",
+    "traffic",
+    "hashing",
+    "redirect",
+    "partitions",
+    "backups",
+)
 
 
 def main() -> None:

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     )
     from schemakit.runner.backups.keeping import Cleaned, Overview
     from schemakit.runner.backups.results import Restored
-    from schemakit.runner.backups.undoing import drop_table, restore_backup
+    from schemakit.runner.backups.undoing import (
+        drop_column,
+        drop_table,
+        guarded_table,
+        restore_backup,
+    )
     from schemakit.runner.backups.verifying import Verification
 
     from .permission import Loss, permitted, reason_given
@@ -42,8 +47,10 @@ __all__ = [
     "backup_status",
     "backup_table",
     "cleanup_backups",
+    "drop_column",
     "drop_table",
     "extend_backup",
+    "guarded_table",
     "list_backups",
     "permitted",
     "reason_given",
@@ -65,7 +72,12 @@ _HOMES = {
     ),
     "schemakit.runner.backups.keeping": ("Cleaned", "Overview"),
     "schemakit.runner.backups.results": ("Restored",),
-    "schemakit.runner.backups.undoing": ("drop_table", "restore_backup"),
+    "schemakit.runner.backups.undoing": (
+        "drop_column",
+        "drop_table",
+        "guarded_table",
+        "restore_backup",
+    ),
     "schemakit.runner.backups.verifying": ("Verification",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

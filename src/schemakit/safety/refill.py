@@ -49,8 +49,7 @@ def refill(live: Portrait, as_it_was: Portrait) -> Refill:
     after = [pins()]
     for key in keys:
         after += foreign_keys.put_back(key, version)
-    for table in live.tables:
-        after += _on_again(table)
+    after += let_go(live)
     for table in as_it_was.tables:
         after += belongings.sequences_set(table)
     return Refill(
@@ -81,9 +80,20 @@ def read_back(column: Column) -> str:
     return f"CAST({quote(column.name)} AS {column.type})"
 
 
-def _emptied(live: Portrait) -> Iterator[Statement]:
+def held_off(live: Portrait) -> Iterator[Statement]:
+    """What keeps triggers, rules and policies from acting on the rows that are put in."""
     for table in live.tables:
         yield from _off(table)
+
+
+def let_go(live: Portrait) -> Iterator[Statement]:
+    """What has them act again as they did."""
+    for table in live.tables:
+        yield from _on_again(table)
+
+
+def _emptied(live: Portrait) -> Iterator[Statement]:
+    yield from held_off(live)
     only = "" if live.table.kind == "p" else "ONLY "
     yield on(live.name, f"TRUNCATE {only}{live.name}")
 

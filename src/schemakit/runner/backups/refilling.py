@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,7 +18,6 @@ from schemakit.safety.manifest import Manifest
 from schemakit.safety.permission import Loss, permitted
 from schemakit.safety.refill import filled, refill
 from schemakit.safety.remake import remake
-from schemakit.sql.plan import Statement
 
 from . import keeping, sources
 from .copying import Copy
@@ -29,6 +27,7 @@ from .pins import under
 from .registry import Registry
 from .results import Restored
 from .returning import proven
+from .sending import sent
 from .verifying import content, same_facets
 
 #: Memory and processes that building the indexes of a large table is worth.
@@ -123,9 +122,9 @@ class Refilling:
             copy = Copy(live.name, self.registry, self.days, reason=reason)
             overwritten = yield from copy.flow()
         way = refill(now, as_it_was)
-        yield from _run(way.emptied)
+        yield from sent(way.emptied)
         yield from self._loaded(as_it_was)
-        yield from _run(way.after)
+        yield from sent(way.after)
         unproven = yield from proven(way.proofs)
         return Restored(live.name, self.backup, self.backup.rows, overwritten, unproven)
 
@@ -149,11 +148,11 @@ class Refilling:
 
     def _anew(self, portrait: Portrait) -> Flow[Restored]:
         way = remake(portrait)
-        yield from _run(way.tables)
+        yield from sent(way.tables)
         yield from self._loaded(portrait)
         for statements in way.indexes.values():
-            yield from _run(statements)
-        yield from _run((*way.rest, *way.dependants))
+            yield from sent(statements)
+        yield from sent((*way.rest, *way.dependants))
         unproven = yield from proven(way.proofs)
         return Restored(portrait.name, self.backup, self.backup.rows, None, unproven, way.left)
 
@@ -162,16 +161,10 @@ class Refilling:
         tag: str = yield Run(sql, long=True)
         rows = int(tag.rsplit(maxsplit=1)[-1])
         if rows != self.backup.rows:
-            detail = f"{rows:,} of the {self.backup.rows:,} rows of {self.backup.name} are still as they were."
-            raise BackupTruncated(detail)
+            kept = f"{rows:,} of {self.backup.rows:,} rows"
+            raise BackupTruncated(f"Of {self.backup.name} {kept} are still as they were.")
 
 
 def _alone(portrait: Portrait) -> Portrait:
     """*portrait* without what depends on the table, and what the table needs."""
     return Portrait(portrait.tables, server_version=portrait.server_version)
-
-
-def _run(statements: Iterable[Statement]) -> Flow[None]:
-    text = ";\n".join(each.sql for each in statements)
-    if text:
-        yield Run(text, long=True)

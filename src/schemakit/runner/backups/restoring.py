@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemakit.catalog.backup import Backup, shown
 from schemakit.catalog.table import Table
 from schemakit.errors import BackupMissing
 from schemakit.runner.flow import Flow, Run
+from schemakit.safety.manifest import Manifest
 from schemakit.safety.refill import read_back
 from schemakit.sql.name import Name, quote
 
+from .columns import ColumnReturn
 from .refilling import Refilling
 from .registry import Registry
 from .results import Restored
@@ -50,6 +52,8 @@ class Restore:
             return (yield from back.flow())
         if self.to is not None:
             return (yield from beside(self.registry, entry, self.to))
+        if entry.kind == "column":
+            return (yield from ColumnReturn(entry, self.registry).flow())
         copy = Refilling(
             entry,
             self.registry,
@@ -72,13 +76,23 @@ def beside(registry: Registry, backup: Backup, to: Name) -> Flow[Restored]:
     target = Name(to.name, to.schema or backup.original.schema)
     table: Table | None = None
     if not backup.legacy:
-        table = (yield from registry.manifest(backup)).portrait.table
+        manifest = yield from registry.manifest(backup)
+        table = _held(manifest)
     columns = selected(backup, table) if table else "*"
     sql = f"CREATE TABLE {target} AS SELECT {columns} FROM {backup.relation}"  # noqa: S608 - quoted names
     tag: str = yield Run(sql, long=True)
     if table is not None and (actions := list(_marked(table))):
         yield Run(f"ALTER TABLE {target} {', '.join(actions)}", long=True)
     return Restored(target, backup, int(tag.rsplit(maxsplit=1)[-1]))
+
+
+def _held(manifest: Manifest) -> Table:
+    """The table as it was, with the columns that the backup has of it."""
+    table = manifest.portrait.table
+    if manifest.kept is None:
+        return table
+    names = {each.name for each in manifest.kept.table.columns}
+    return replace(table, columns=tuple(each for each in table.columns if each.name in names))
 
 
 def selected(backup: Backup, table: Table) -> str:

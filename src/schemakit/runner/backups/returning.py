@@ -15,13 +15,16 @@ from schemakit.runner import broken
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.safety.foreign_keys import Proof
 from schemakit.safety.moves import move
+from schemakit.sql.plan import Statement
 
 from .moving import SPOKEN, Drop
 from .pins import under
 from .registry import Registry
 from .results import Restored
+from .sending import sent
 
-_FOREIGN_KEY_VIOLATION = "23503"
+#: NOT NULL, foreign key, unique, check and exclusion violations.
+_VIOLATIONS = frozenset({"23502", "23503", "23505", "23514", "23P01"})
 _SAVEPOINT = "schemakit_proof"
 
 
@@ -55,7 +58,7 @@ class Return:
             raise BackupMissing(f"{self.backup.name} was restored or removed by another process.")
         overwritten = yield from self._out_of_the_way()
         way = move(manifest.portrait, self.backup.name)
-        yield Run(";\n".join(each.sql for each in way.back), long=True)
+        yield from sent(way.back)
         unproven = yield from proven(way.proofs)
         return Restored(self.backup.original, self.backup, self.backup.rows, overwritten, unproven)
 
@@ -75,14 +78,21 @@ def proven(proofs: Iterable[Proof]) -> Flow[tuple[str, ...]]:
     """A flow that proves foreign keys, each by itself; returns in words those that do not hold."""
     unproven: list[str] = []
     for proof in proofs:
-        yield Run(f"SAVEPOINT {_SAVEPOINT}")
-        try:
-            yield Run(";\n".join(each.sql for each in proof.statements), long=True)
-        except DBAPIError as error:
-            if getattr(broken.origin(error), "sqlstate", None) != _FOREIGN_KEY_VIOLATION:
-                raise
-            yield Run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        if not (yield from attempted(proof.statements)):
             missing = ", which is missing now" if proof.puts_back else ""
             unproven.append(f"foreign key {proof.constraint} of {shown(proof.table)}{missing}")
-        yield Run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
     return tuple(unproven)
+
+
+def attempted(statements: Iterable[Statement]) -> Flow[bool]:
+    """A flow that runs *statements*, unless rows break what they claim; says whether it did."""
+    yield Run(f"SAVEPOINT {_SAVEPOINT}")
+    try:
+        yield Run(";\n".join(each.sql for each in statements), long=True)
+    except DBAPIError as error:
+        if getattr(broken.origin(error), "sqlstate", None) not in _VIOLATIONS:
+            raise
+        yield Run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}")
+        return False
+    yield Run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+    return True
