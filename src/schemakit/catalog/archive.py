@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from functools import cache
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemakit.sql.name import Name
 
-from .backup import REGISTRY, Backup, Places, Source, SourceColumn
+from .backup import REGISTRY, Backup, Places, PortableColumn, Source, SourceColumn
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -120,3 +121,20 @@ def orphans(connection: Connection, schema: str) -> tuple[Name, ...]:
     known = {each.name for each in backups(connection, schema)}
     rows = _rows(connection, "archived", schema)
     return tuple(Name(row.name, row.schema) for row in rows if row.called not in known)
+
+
+def manifest(connection: Connection, schema: str, backup: int) -> dict[str, Any] | None:
+    """Return the portrait that the registry in *schema* keeps with a backup, by its number."""
+    rows = _rows(connection, "kept", backup, registry=Name(REGISTRY, schema))
+    found = rows[0][0] if rows else None
+    return json.loads(found) if isinstance(found, str) else found
+
+
+def leaves(connection: Connection, oid: int) -> tuple[Name, ...]:
+    """Return the tables that hold the rows of the table *oid*: itself, or its partitions."""
+    return tuple(Name(row.name, row.schema) for row in _rows(connection, "leaves", oid))
+
+
+def portable(connection: Connection, oid: int) -> tuple[PortableColumn, ...]:
+    """Return the columns of the table *oid*, as a file may hold them."""
+    return tuple(PortableColumn(*row) for row in _rows(connection, "portable", oid))

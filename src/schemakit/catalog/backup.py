@@ -131,6 +131,15 @@ class SourceColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class PortableColumn:
+    """A column as a file holds it; *as_text* where its values mean nothing elsewhere."""
+
+    name: str
+    type: str
+    as_text: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Places:
     """What there is of a registry.
 

@@ -70,7 +70,7 @@ def event(value: Event) -> Object:
 
     ``kind``, ``command``, ``revision`` (see `revision`, or null), ``position``, ``total``,
     ``seconds``, ``holders`` (objects of ``pid``, ``application_name``, ``client``, ``state``,
-    ``seconds``, ``query``), ``message``.
+    ``seconds``, ``query``), ``message``, and of ``progress`` ``rows``, ``bytes``, ``of_bytes``.
     """
     return _object(value)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         extend_backup,
         list_backups,
     )
+    from schemakit.runner.backups.file_calls import export_backup, import_backup
     from schemakit.runner.backups.keeping import Cleaned, Overview
 
     from .permission import Loss, permitted, reason_given
@@ -36,7 +37,9 @@ __all__ = [
     "backup_status",
     "backup_table",
     "cleanup_backups",
+    "export_backup",
     "extend_backup",
+    "import_backup",
     "list_backups",
     "permitted",
     "reason_given",
@@ -53,6 +56,7 @@ _HOMES = {
         "extend_backup",
         "list_backups",
     ),
+    "schemakit.runner.backups.file_calls": ("export_backup", "import_backup"),
     "schemakit.runner.backups.keeping": ("Cleaned", "Overview"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
