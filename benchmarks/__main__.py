@@ -7,7 +7,7 @@ import argparse
 import asyncio
 from importlib import import_module
 
-NAMES = ("noop", "fresh", "stall", "empty", "traffic", "hashing")
+NAMES = ("noop", "fresh", "stall", "empty", "traffic", "hashing", "files")
 
 
 def main() -> None:
