@@ -73,6 +73,7 @@ ERRORS = [
     "EmbeddedError",
     "EnvironmentFailed",
     "EnvironmentRefused",
+    "HasDependants",
     "HashMismatch",
     "HashUnknown",
     "KeyRefused",

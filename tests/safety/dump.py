@@ -41,4 +41,8 @@ def changed(before: str | list[str], after: str | list[str]) -> list[str]:
         each.splitlines() if isinstance(each, str) else "".join(each).splitlines()
         for each in (before, after)
     ]
-    return [each for each in difflib.unified_diff(*lines, lineterm="", n=0) if each[0] in "+-"]
+    return [
+        each
+        for each in difflib.unified_diff(*lines, lineterm="", n=0)
+        if each[0] in "+-" and each.strip() not in ("---", "+++")
+    ]

@@ -43,7 +43,7 @@ def test_d05_a_thousand_in_a_second_are_told_apart():
     ("name", "expected"),
     [
         ("chunks_backup_20261124_153009", True),
-        ("chunks_backup_20261124_153009_17", True),
+        ("chunks_backup_20261124_153009_n17", True),
         ("chunks_backup_20261124_153009\n", False),
         ("chunks", False),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -59,6 +60,12 @@ def counted(connection: Connection, sql: str) -> int:
     return int(connection.exec_driver_sql(sql).all()[0][0])
 
 
+def digested(connection: Connection, sql: str) -> tuple[int, str, int]:
+    """Return what the SELECT *sql* of `schemakit.safety.digest` gives: rows, hash, strangers."""
+    rows, total, strangers = connection.exec_driver_sql(sql).all()[0]
+    return int(rows), str(total), int(strangers)
+
+
 def share(connection: Connection, name: Name, where: str) -> float:
     """Return which share of a table's rows the planner expects *where* to leave, 0 to 1.
 
@@ -70,6 +77,35 @@ def share(connection: Connection, name: Name, where: str) -> float:
         plan = connection.exec_driver_sql(sql).all()[0][0]
         plans.append(float(_PLAN_ROWS.findall(plan)[0]))
     return min(1.0, plans[0] / max(plans[1], 1.0))
+
+
+def estimated(connection: Connection, name: Name) -> int:
+    """Return how many rows the planner expects in a table; it knows how large that is now."""
+    plan = connection.exec_driver_sql(f"EXPLAIN SELECT FROM {name}").all()[0][0]
+    return int(_PLAN_ROWS.findall(plan)[0])
+
+
+def noted(connection: Connection, schema: str, number: int) -> dict[str, Any]:
+    """Return the manifest of the backup *number* of the registry in *schema*; empty without one."""
+    if not places(connection, schema).table:
+        return {}
+    rows = _rows(connection, "manifest", number, registry=Name(REGISTRY, schema))
+    return dict(json.loads(rows[0][0] or "{}")) if rows else {}
+
+
+def strangers(connection: Connection, owners: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the roles *owners* whose rights the role of *connection* has not."""
+    return tuple(row[0] for row in _rows(connection, "strangers", sorted(set(owners))))
+
+
+def outsiders(connection: Connection, schemas: Iterable[str]) -> tuple[str, ...]:
+    """Return in words what depends on what lies in *schemas*, and lies elsewhere itself."""
+    return tuple(row[0] for row in _rows(connection, "outsiders", list(schemas)))
+
+
+def files(connection: Connection, oids: Iterable[int]) -> dict[int, int | None]:
+    """Return the file of each of the tables *oids* that is there; None of what has none."""
+    return {row[0]: row[1] for row in _rows(connection, "files", list(oids))}
 
 
 def places(connection: Connection, schema: str) -> Places:

@@ -43,15 +43,9 @@ SELECT a.attname::text AS name,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
        t.oid >= 12000 AND t.typnamespace <> 'pg_catalog'::regnamespace AS own_type,
        coalesce(co.collnamespace <> 'pg_catalog'::regnamespace, false) AS own_collation,
-       EXISTS (
-         SELECT FROM pg_catalog.pg_opclass AS o
-           JOIN pg_catalog.pg_am AS am ON am.oid = o.opcmethod AND am.amname = 'hash'
-           JOIN pg_catalog.pg_amproc AS p ON p.amprocfamily = o.opcfamily AND p.amprocnum = 2
-                AND p.amproclefttype = o.opcintype
-          WHERE o.opcdefault AND t.typtype = 'b' AND t.typelem = 0
-            AND o.opcintype = CASE WHEN t.oid = 'varchar'::regtype THEN 'text'::regtype::oid
-                                   ELSE t.oid END
-       ) AS hashable,
+       t.oid = ANY ('{bool,bytea,"\"char\"",name,int2,int4,int8,oid,text,varchar,uuid,date,time,timestamp,
+                     timestamptz,macaddr,macaddr8,pg_lsn,xid,cid}'::regtype[])
+         AND coalesce(co.collisdeterministic, true) AS exact,
        coalesce(array_position(pk.indkey::int2[], a.attnum) + 1, 0) AS key
   FROM pg_catalog.pg_attribute AS a
   JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
@@ -114,7 +108,7 @@ SELECT b.id, b.backup_table_name AS name, b.kind, b.original_schema,
        b.relation_name, b.backup_oid::bigint AS oid, b.record_count AS rows,
        b.rows_exact AS exact, b.bytes, b.created_at AS created, b.retention_until AS kept_until,
        b.migration_revision AS revision, b.reason, b."user", b.role, b.host, b.application_name,
-       b.schemakit, b.digest, b.verified_at AS verified, c.oid IS NOT NULL AS there,
+       b.schemakit, b.seal, b.digest, b.verified_at AS verified, c.oid IS NOT NULL AS there,
        pg_catalog.clock_timestamp() AS read
   FROM <registry> AS b
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = b.backup_schema
@@ -130,7 +124,7 @@ SELECT 0::bigint AS id, b.backup_table_name::text AS name, 'copy' AS kind,
        b.record_count::bigint AS rows, true AS exact, 0::bigint AS bytes,
        coalesce(b.created_at, 'epoch') AS created, b.retention_until AS kept_until,
        b.migration_revision::text AS revision, NULL AS reason, '' AS "user", '' AS role,
-       '' AS host, '' AS application_name, '' AS schemakit, NULL AS digest,
+       '' AS host, '' AS application_name, '' AS schemakit, NULL AS seal, NULL AS digest,
        NULL::timestamptz AS verified,
        EXISTS (
          SELECT FROM pg_catalog.pg_class AS c
@@ -141,16 +135,74 @@ SELECT 0::bigint AS id, b.backup_table_name::text AS name, 'copy' AS kind,
   FROM public.migration_backups AS b
  WHERE $1::text IS NULL OR b.backup_table_name = $1::text
 
+-- name: manifest
+-- What was noted of the backup $1 when it was made.
+SELECT manifest::text FROM <registry> WHERE id = $1::bigint
+
+-- name: strangers
+-- Those of the roles $1 whose rights the role has not.
+SELECT rolname::text FROM pg_catalog.pg_roles
+ WHERE rolname = ANY ($1::text[]) AND NOT pg_catalog.pg_has_role(oid, 'USAGE')
+ ORDER BY 1
+
+-- name: files
+-- The files of the tables $1, by their oids.
+SELECT oid::bigint, pg_catalog.pg_relation_filenode(oid)::bigint
+  FROM pg_catalog.pg_class WHERE oid = ANY ($1::bigint[]::oid[])
+
+-- name: outsiders
+-- What depends on what lies in the schemas $1, and lies elsewhere itself.
+WITH places AS (
+  SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1::text[])
+), inside (classid, objid) AS (
+  SELECT 'pg_class'::regclass::oid, oid FROM pg_catalog.pg_class
+   WHERE relnamespace IN (SELECT oid FROM places)
+  UNION ALL
+  SELECT 'pg_proc'::regclass, oid FROM pg_catalog.pg_proc
+   WHERE pronamespace IN (SELECT oid FROM places)
+  UNION ALL
+  SELECT 'pg_type'::regclass, oid FROM pg_catalog.pg_type
+   WHERE typnamespace IN (SELECT oid FROM places)
+), depending AS (
+  SELECT d.classid, d.objid, d.objsubid,
+         CASE d.classid
+           WHEN 'pg_rewrite'::regclass THEN
+             (SELECT ev_class FROM pg_catalog.pg_rewrite WHERE oid = d.objid)
+           WHEN 'pg_constraint'::regclass THEN
+             (SELECT conrelid FROM pg_catalog.pg_constraint WHERE oid = d.objid)
+           WHEN 'pg_trigger'::regclass THEN
+             (SELECT tgrelid FROM pg_catalog.pg_trigger WHERE oid = d.objid)
+           WHEN 'pg_attrdef'::regclass THEN
+             (SELECT adrelid FROM pg_catalog.pg_attrdef WHERE oid = d.objid)
+           WHEN 'pg_policy'::regclass THEN
+             (SELECT polrelid FROM pg_catalog.pg_policy WHERE oid = d.objid)
+           WHEN 'pg_class'::regclass THEN d.objid
+         END AS relation
+    FROM pg_catalog.pg_depend AS d
+    JOIN inside AS i ON i.classid = d.refclassid AND i.objid = d.refobjid
+   WHERE d.classid IN ('pg_rewrite'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass,
+                       'pg_attrdef'::regclass, 'pg_policy'::regclass, 'pg_class'::regclass)
+      OR d.classid = 'pg_proc'::regclass
+     AND NOT EXISTS (SELECT FROM inside AS p WHERE p.classid = d.classid AND p.objid = d.objid)
+)
+SELECT DISTINCT pg_catalog.pg_describe_object(classid, objid, objsubid)
+  FROM depending
+  LEFT JOIN pg_catalog.pg_class AS c ON c.oid = depending.relation
+  LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE classid = 'pg_proc'::regclass
+    OR (c.relnamespace NOT IN (SELECT oid FROM places) AND n.nspname <> 'pg_toast')
+ ORDER BY 1
+
 -- name: archived
 -- What looks like a backup: tables in the schema $1, and schemas of their own.
 SELECT n.nspname::text AS schema, c.relname::text AS name, c.relname::text AS called
   FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
  WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-   AND c.relname ~ '_backup_\d{8}_\d{6}(_\d+)?$'
+   AND c.relname ~ '_backup_\d{8}_\d{6}(_n\d+)?$'
 UNION ALL
 SELECT nspname::text, '', nspname::text
   FROM pg_catalog.pg_namespace
- WHERE nspname ~ '_backup_\d{8}_\d{6}(_\d+)?$'
+ WHERE nspname ~ '_backup_\d{8}_\d{6}(_n\d+)?$'
    AND pg_catalog.obj_description(oid, 'pg_namespace') = 'schemakit backup'
  ORDER BY 1, 2
 

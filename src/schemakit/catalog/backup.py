@@ -39,6 +39,7 @@ class Backup:
         host: on which machine the application ran.
         application_name: what that called itself.
         schemakit: the version that made it.
+        seal: of a copy, the transaction that wrote its rows; None of one without rows.
         digest: of its content, taken when it was first verified.
         verified: when it last was.
         there: whether its relation is there, and the one that was put away.
@@ -63,10 +64,16 @@ class Backup:
     host: str
     application_name: str
     schemakit: str
+    seal: str | None
     digest: str | None
     verified: datetime | None
     there: bool
     read: datetime
+
+    @property
+    def legacy(self) -> bool:
+        """Whether it is the reference's, of which only the number of rows was noted."""
+        return not self.schemakit
 
     @property
     def status(self) -> Status:
@@ -118,7 +125,7 @@ class SourceColumn:
         type: as SQL.
         own_type: whether its type is one that users have made, or an extension.
         own_collation: whether its collation is.
-        hashable: whether its type has a hash function; a copy of an own type is text, and has.
+        exact: whether values of its type that are equal to the server are the same bytes.
         key: its place in the primary key, from 1; 0 if it is not in it.
     """
 
@@ -126,7 +133,7 @@ class SourceColumn:
     type: str
     own_type: bool
     own_collation: bool
-    hashable: bool
+    exact: bool
     key: int
 
 

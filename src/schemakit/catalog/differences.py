@@ -72,6 +72,7 @@ _FIELDS = {
     "local": "inheritance",
     "last_value": "sequence positions",
     "is_called": "sequence positions",
+    "entangled": "needs",
 }
 _OF_COLUMNS = {
     "type": "column types",
@@ -100,7 +101,6 @@ _OF_TABLES = {
     "partition_key": "partitions",
     "definition": "view definitions",
     "populated": "materialised data",
-    "entangled": "needs",
 }
 _OF_INDEXES = {"statistics": "statistics targets", "options": "storage parameters"}
 _SPECIAL = {Column: _OF_COLUMNS, Table: _OF_TABLES, Index: _OF_INDEXES}
@@ -199,7 +199,7 @@ def _of_one(was: Any, now: Any, where: str) -> Iterator[Difference]:
     name = _called(was, where)
     for each in fields(was):
         before, after = getattr(was, each.name), getattr(now, each.name)
-        if before == after:
+        if before == after or each.name == "depth":  # an order, which follows from the rest
             continue
         if _holds_values(before) or _holds_values(after):
             yield from _of_many(before, after, name)

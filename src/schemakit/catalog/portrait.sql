@@ -98,6 +98,20 @@ dependent (classid, objid, depth) AS MATERIALIZED (
    WHERE depth > 0 AND NOT looped
    GROUP BY classid, objid
 ),
+-- Parts of the tree that need relations which do not depend on it.
+outward (classid, objid) AS MATERIALIZED (
+  SELECT DISTINCT d.classid, d.objid
+    FROM part
+    JOIN pg_catalog.pg_depend AS d
+      ON d.classid = part.classid AND d.objid = part.objid AND d.deptype IN ('n', 'a')
+     AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid >= 16384
+   WHERE part.classid IN ('pg_catalog.pg_attrdef'::regclass, 'pg_catalog.pg_trigger'::regclass,
+                          'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_rewrite'::regclass)
+     AND NOT EXISTS (SELECT FROM part AS own WHERE own.classid = d.refclassid
+                                               AND own.objid = d.refobjid)
+     AND NOT EXISTS (SELECT FROM dependent AS along WHERE along.classid = d.refclassid
+                                                      AND along.objid = d.refobjid)
+),
 shown (oid, level, depth) AS MATERIALIZED (
   SELECT oid, level, 0 FROM tree
    UNION ALL
@@ -113,6 +127,7 @@ SELECT c.oid,
        row_number() OVER (ORDER BY shown.depth, shown.level, n.nspname, c.relname)::int,
        jsonb_build_object(
          'schema', n.nspname, 'name', c.relname, 'oid', c.oid::bigint, 'kind', c.relkind,
+         'depth', shown.depth,
          'owner', pg_catalog.pg_get_userbyid(c.relowner),
          'acl', c.relacl::text[],
          'persistence', c.relpersistence,
@@ -182,6 +197,8 @@ SELECT a.attrelid,
                                   WHERE co.oid = a.attcollation) END,
          'not_null', a.attnotnull,
          'default', pg_catalog.pg_get_expr(d.adbin, d.adrelid),
+         'entangled', EXISTS (SELECT FROM outward
+                               WHERE classid = 'pg_catalog.pg_attrdef'::regclass AND objid = d.oid),
          'generated', a.attgenerated, 'identity', a.attidentity,
          'storage', CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage END,
          'compression', a.attcompression,
@@ -272,6 +289,8 @@ SELECT t.tgrelid,
          'enabled', t.tgenabled,
          'cloned', t.tgparentid <> 0,
          'constraint', t.tgconstraint <> 0,
+         'entangled', EXISTS (SELECT FROM outward
+                               WHERE classid = 'pg_catalog.pg_trigger'::regclass AND objid = t.oid),
          'comment', pg_catalog.obj_description(t.oid, 'pg_trigger'))
   FROM shown
   JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = shown.oid
@@ -286,6 +305,8 @@ SELECT r.ev_class,
          'name', r.rulename,
          'definition', rtrim(pg_catalog.pg_get_ruledef(r.oid), ';'),
          'enabled', r.ev_enabled,
+         'entangled', EXISTS (SELECT FROM outward
+                               WHERE classid = 'pg_catalog.pg_rewrite'::regclass AND objid = r.oid),
          'comment', pg_catalog.obj_description(r.oid, 'pg_rewrite'))
   FROM shown
   JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = shown.oid
@@ -297,6 +318,8 @@ SELECT p.polrelid,
        jsonb_build_object(
          'name', p.polname,
          'permissive', p.polpermissive,
+         'entangled', EXISTS (SELECT FROM outward
+                               WHERE classid = 'pg_catalog.pg_policy'::regclass AND objid = p.oid),
          'command', p.polcmd,
          'roles', (SELECT coalesce(jsonb_agg(pg_catalog.pg_get_userbyid(role)
                                              ORDER BY pg_catalog.pg_get_userbyid(role)), '[]')

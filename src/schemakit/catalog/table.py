@@ -20,6 +20,7 @@ class Column:
         collation: as SQL, if it is not the type's own.
         not_null: whether it is NOT NULL.
         default: as SQL; of a generated column its expression.
+        entangled: whether the default needs a relation that does not depend on the table.
         generated: ``s`` stored, ``v`` virtual (18), else empty.
         identity: ``a`` always, ``d`` by default, else empty.
         storage: ``p``, ``e``, ``m`` or ``x``, if it is not the type's own.
@@ -38,6 +39,7 @@ class Column:
     collation: str | None = None
     not_null: bool = False
     default: str | None = None
+    entangled: bool = False
     generated: str = ""
     identity: str = ""
     storage: str | None = None
@@ -130,23 +132,35 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger, of a constraint or not; *enabled* is O, D, R or A, as pg_trigger says it."""
+    """A trigger.
+
+    Attributes:
+        name: what it is called.
+        definition: as SQL.
+        enabled: ``O`` as an origin, ``D`` disabled, ``R`` as a replica, ``A`` always.
+        cloned: whether a partition has it of its parent's.
+        constraint: whether it is a constraint trigger.
+        entangled: whether it is on, or of, another relation too.
+        comment: its comment.
+    """
 
     name: str
     definition: str
     enabled: str = "O"
     cloned: bool = False
     constraint: bool = False
+    entangled: bool = False
     comment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule; *enabled* as with triggers."""
+    """A rule; *enabled* and *entangled* as with triggers."""
 
     name: str
     definition: str
     enabled: str = "O"
+    entangled: bool = False
     comment: str | None = None
 
 
@@ -161,6 +175,7 @@ class Policy:
         roles: whom it is for; empty for PUBLIC.
         using: as SQL.
         check: as SQL.
+        entangled: whether it needs a relation that does not depend on the table.
         comment: its comment.
     """
 
@@ -170,6 +185,7 @@ class Policy:
     roles: tuple[str, ...] = ()
     using: str | None = None
     check: str | None = None
+    entangled: bool = False
     comment: str | None = None
 
 
@@ -265,6 +281,7 @@ class Table:
         name: what it is called.
         oid: its oid.
         kind: as ``pg_class.relkind``: r, p, f, v or m.
+        depth: how many steps a view is away from the table: what it depends on has a lower one.
         owner: whose it is.
         acl: its grants as the server writes aclitems; None for the default, which is not the same
             as the default written out.
@@ -295,6 +312,7 @@ class Table:
     oid: int
     kind: str
     owner: str
+    depth: int = 0
     acl: tuple[str, ...] | None = None
     persistence: str = "p"
     tablespace: str | None = None

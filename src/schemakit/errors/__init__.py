@@ -36,6 +36,7 @@ does not say the way out is not finished.
      ├─ OperationFailed                    the server refused a statement of a call
      │   └─ PlanFailed                     a step of a plan; those before it are done
      ├─ DestructiveMigrationBlocked        what destroys rows needs permission
+     ├─ HasDependants                      DROP TABLE without CASCADE would be refused
      ├─ BackupTooLarge                     more than max_bytes
      ├─ BackupDamaged                      a backup is not what was put away
      │   ├─ BackupMissing                  it, or a part of it, is gone
@@ -79,6 +80,7 @@ BackupTooLarge = backups.BackupTooLarge
 BackupTruncated = backups.BackupTruncated
 BackupUnknown = backups.BackupUnknown
 DestructiveMigrationBlocked = backups.DestructiveMigrationBlocked
+HasDependants = backups.HasDependants
 RestoreRefused = backups.RestoreRefused
 TableUnknown = backups.TableUnknown
 

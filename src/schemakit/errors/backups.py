@@ -42,6 +42,23 @@ class DestructiveMigrationBlocked(SchemakitError):
         self.losses = tuple(losses)
 
 
+class HasDependants(SchemakitError):
+    """Other objects depend on the table; nothing was touched."""
+
+    remedy = (
+        "drop them first, or take them along with cascade=True: whatever goes with the table comes "
+        "back with it."
+    )
+    #: As the server calls it: dependent_objects_still_exist.
+    sqlstate = "2BP01"
+
+    def __init__(
+        self, detail: str = "", *, dependants: Sequence[str] = (), remedy: str | None = None
+    ) -> None:
+        super().__init__(detail, remedy=remedy)
+        self.dependants = tuple(dependants)
+
+
 class BackupTooLarge(SchemakitError):
     """The backup would take more space than was allowed; nothing was touched."""
 

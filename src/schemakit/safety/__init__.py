@@ -23,9 +23,13 @@ if TYPE_CHECKING:
         cleanup_backups,
         extend_backup,
         list_backups,
+        verify_backup,
     )
     from schemakit.runner.backups.file_calls import export_backup, import_backup
     from schemakit.runner.backups.keeping import Cleaned, Overview
+    from schemakit.runner.backups.returning import Restored
+    from schemakit.runner.backups.undoing import drop_table, restore_backup
+    from schemakit.runner.backups.verifying import Verification
 
     from .permission import Loss, permitted, reason_given
 
@@ -34,15 +38,20 @@ __all__ = [
     "Cleaned",
     "Loss",
     "Overview",
+    "Restored",
+    "Verification",
     "backup_status",
     "backup_table",
     "cleanup_backups",
+    "drop_table",
     "export_backup",
     "extend_backup",
     "import_backup",
     "list_backups",
     "permitted",
     "reason_given",
+    "restore_backup",
+    "verify_backup",
 ]
 
 _HOMES = {
@@ -55,9 +64,13 @@ _HOMES = {
         "cleanup_backups",
         "extend_backup",
         "list_backups",
+        "verify_backup",
     ),
     "schemakit.runner.backups.file_calls": ("export_backup", "import_backup"),
     "schemakit.runner.backups.keeping": ("Cleaned", "Overview"),
+    "schemakit.runner.backups.returning": ("Restored",),
+    "schemakit.runner.backups.undoing": ("drop_table", "restore_backup"),
+    "schemakit.runner.backups.verifying": ("Verification",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -85,13 +85,12 @@ def _incoming(portrait: Portrait) -> Iterator[ForeignKey]:
 
 def _outgoing(portrait: Portrait) -> Iterator[ForeignKey]:
     own = {table.full_name for table in portrait.tables}
-    top = portrait.table
     for table in portrait.tables:
         for key in table.constraints:
             if key.references is None or key.references in own:
                 continue
-            if key.cloned and table is not top:
-                continue  # it goes with that of the table above
+            if key.cloned:
+                continue  # it goes with that of the table above, or `ties` has it
             yield ForeignKey(
                 key.name,
                 table.full_name,

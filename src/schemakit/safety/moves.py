@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from schemakit.catalog.dependants import Routine
 from schemakit.catalog.portrait import Portrait
 from schemakit.catalog.table import Statistics, Table
-from schemakit.sql.effects.model import TableLock
-from schemakit.sql.locks import LockMode
 from schemakit.sql.name import MAX_IDENTIFIER_BYTES, Name, quote
 from schemakit.sql.plan import Plan, Statement, Step
 
-from . import foreign_keys, ties, views
+from . import entangled, foreign_keys, ties, views
 from .foreign_keys import Proof
 from .saying import kind_of, on, pins
 
@@ -71,11 +69,10 @@ def _away(
     yield pins()
     for schema in places.values():
         yield Statement(f"CREATE SCHEMA {quote(schema)}", why="a place of its own")
+    yield from ties.disinherited(portrait)
     yield from map(foreign_keys.dropped, keys)
     yield from ties.unpublished(portrait)
-    yield from ties.disinherited(portrait)
-    if ties.is_leaf(portrait):
-        yield from _own_keys_dropped(portrait)
+    yield from entangled.cut(portrait)
     for routine in portrait.routines:
         yield _routine_moved(routine, routine.schema, places[routine.schema])
     for relation in (*portrait.views, *portrait.tables):
@@ -98,23 +95,13 @@ def _back(
         yield _routine_moved(routine, places[routine.schema], routine.schema)
     for view in portrait.views:
         yield from views.filled(view)
+    yield from entangled.tied_again(portrait)
     yield from ties.inherited(portrait)
     for key in keys:
         yield from foreign_keys.put_back(key, portrait.server_version)
     yield from ties.published(portrait)
     for schema in reversed(places.values()):
         yield Statement(f"DROP SCHEMA {quote(schema)}", why="it is empty")
-
-
-def _own_keys_dropped(portrait: Portrait) -> Iterator[Statement]:
-    """What drops the foreign keys that a leaf has kept of its parent's, once it is detached."""
-    own = {table.full_name for table in portrait.tables}
-    for key in ties.cloned_keys(portrait.table):
-        if key.references is not None and key.references not in own:
-            name = portrait.name
-            sql = f"ALTER TABLE {name} DROP CONSTRAINT {quote(key.name)}"
-            lock = TableLock(LockMode.ACCESS_EXCLUSIVE, key.references)
-            yield on(name, sql, "a partition that is detached keeps it", also=(lock,))
 
 
 def _moved(relation: Table, source: str, target: str) -> Statement:

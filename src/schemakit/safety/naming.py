@@ -10,11 +10,11 @@ from itertools import count
 from schemakit.sql.name import MAX_IDENTIFIER_BYTES
 
 #: How the name of a backup ends, the reference's as well as ours.
-_ENDS = re.compile(r"_backup_\d{8}_\d{6}(_\d+)?\Z", re.ASCII)
+_ENDS = re.compile(r"_backup_\d{8}_\d{6}(_n\d+)?\Z", re.ASCII)
 
 
 def backup_name(table: str, now: datetime, taken: Container[str] = ()) -> str:
-    """Return ``{table}_backup_{YYYYMMDD_HHMMSS}``, or that with ``_2``, ``_3`` … behind it.
+    """Return ``{table}_backup_{YYYYMMDD_HHMMSS}``, or that with ``_n2``, ``_n3`` … behind it.
 
     A table's name is cut, between characters, so that the whole keeps to 63 bytes: the server would
     cut the time off instead.
@@ -25,7 +25,7 @@ def backup_name(table: str, now: datetime, taken: Container[str] = ()) -> str:
         taken: the names that are not to be had.
     """
     time = f"_backup_{now.astimezone(UTC):%Y%m%d_%H%M%S}"
-    names = (_fitted(table, time + (f"_{number}" if number > 1 else "")) for number in count(1))
+    names = (_fitted(table, time + (f"_n{number}" if number > 1 else "")) for number in count(1))
     return next(name for name in names if name not in taken)
 
 

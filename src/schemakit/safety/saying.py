@@ -12,13 +12,18 @@ from schemakit.sql.plan import Statement
 
 #: What the server wrote is read under the settings under which it wrote it; the body of a function
 #: may need what comes after it.
-_SETTINGS = {**PINNED, "check_function_bodies": "off"}
+_SETTINGS = {
+    **PINNED,
+    "check_function_bodies": "off",
+    "default_tablespace": "",
+    "default_table_access_method": "heap",
+}
 
 _KINDS = {"v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE"}
 
 
 def kind_of(table: Table) -> str:
-    """Return what ALTER and COMMENT ON call it: ``TABLE``, ``VIEW`` …"""
+    """Return what ALTER and COMMENT ON call it, e.g. ``VIEW``."""
     return _KINDS.get(table.kind, "TABLE")
 
 
@@ -38,13 +43,14 @@ def on(
     mode: LockMode = LockMode.ACCESS_EXCLUSIVE,
     also: tuple[TableLock, ...] = (),
 ) -> Statement:
-    """Return the statement *sql*, which takes a lock of *mode* on *relation*, and those in *also*."""
+    """Return the statement *sql*, which locks *relation* in *mode*, and takes the locks *also*."""
     return Statement(sql, (TableLock(mode, relation), *also), why)
 
 
-def alter(table: Table, action: str, why: str = "") -> Statement:
-    """Return ``ALTER TABLE table action``."""
-    sql = f"ALTER {kind_of(table)} {table.full_name} {action}"
+def alter(table: Table, action: str, why: str = "", *, only: bool = False) -> Statement:
+    """Return ``ALTER TABLE table action``; with *only* for it alone, not what is below it."""
+    what = f"{kind_of(table)} ONLY" if only and table.kind in ("r", "p") else kind_of(table)
+    sql = f"ALTER {what} {table.full_name} {action}"
     return on(table.full_name, sql, why)
 
 
@@ -58,3 +64,13 @@ def comment(what: str, text: str | None) -> tuple[Statement, ...]:
 def listed(names: tuple[str, ...]) -> str:
     """Return *names* quoted, with commas between."""
     return ", ".join(map(quote, names))
+
+
+def option(text: str) -> str:
+    """Return a storage parameter or view option, as the catalog has it, as SQL.
+
+    ``security_barrier=true`` becomes ``"security_barrier"='true'``.
+    """
+    name, _, value = text.partition("=")
+    quoted = value.replace("'", "''")
+    return f"{quote(name)}='{quoted}'"

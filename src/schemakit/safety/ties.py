@@ -1,30 +1,21 @@
-"""What ties a table to the living besides foreign keys: publications, inheritance, its place in a
-tree. Each is taken down and put back as it was."""
+"""What ties a table to the living besides foreign keys: publications, inheritance, its tree.
+
+Each is taken down and put back as it was.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from schemakit.catalog.portrait import Portrait
-from schemakit.catalog.table import Constraint, Publication, Table, Trigger
+from schemakit.catalog.table import Constraint, Publication, Table
 from schemakit.sql.effects.model import TableLock
 from schemakit.sql.locks import LockMode
 from schemakit.sql.name import Name, quote
 from schemakit.sql.plan import Statement
 
+from . import behaviour
 from .saying import alter, comment, listed, on
-
-_ENABLED = {
-    "O": "ENABLE TRIGGER",
-    "D": "DISABLE TRIGGER",
-    "R": "ENABLE REPLICA TRIGGER",
-    "A": "ENABLE ALWAYS TRIGGER",
-}
-
-
-def is_leaf(portrait: Portrait) -> bool:
-    """Whether the table is a partition of one that is not in the portrait."""
-    return portrait.table.bound is not None
 
 
 def unpublished(portrait: Portrait) -> Iterator[Statement]:
@@ -62,6 +53,15 @@ def disinherited(portrait: Portrait) -> Iterator[Statement]:
             sql = f"ALTER TABLE {parent} DETACH PARTITION {table.full_name}"
             lock = TableLock(LockMode.ACCESS_EXCLUSIVE, table.full_name)
             yield on(parent, sql, "its rows would stay visible through its parent", also=(lock,))
+            yield from _own_keys_dropped(table)
+
+
+def _own_keys_dropped(table: Table) -> Iterator[Statement]:
+    """What drops the foreign keys that a partition keeps of its parent's when it is detached."""
+    for key in cloned_keys(table):
+        sql = f"ALTER TABLE {table.full_name} DROP CONSTRAINT {quote(key.name)}"
+        also = (TableLock(LockMode.ACCESS_EXCLUSIVE, key.references),)
+        yield on(table.full_name, sql, "a partition that is detached keeps it", also=also)
 
 
 def inherited(portrait: Portrait) -> Iterator[Statement]:
@@ -99,21 +99,9 @@ def _attached(table: Table, parent: Name) -> Iterator[Statement]:
         yield from comment(f"CONSTRAINT {quote(key.name)} ON {table.full_name}", key.comment)
     for trigger in table.triggers:
         if trigger.cloned:
-            yield from _as_it_was(table, trigger)
+            yield from behaviour.trigger_state(table, trigger)
 
 
 def cloned_keys(table: Table) -> tuple[Constraint, ...]:
     """Return the foreign keys that a partition has of its parent's."""
     return tuple(each for each in table.constraints if each.cloned and each.kind == "f")
-
-
-def _as_it_was(table: Table, trigger: Trigger) -> Iterator[Statement]:
-    yield enabled(table, trigger)
-    yield from comment(f"TRIGGER {quote(trigger.name)} ON {table.full_name}", trigger.comment)
-
-
-def enabled(table: Table, trigger: Trigger) -> Statement:
-    """Return what fires *trigger* when it did: always, never, as a replica or not."""
-    # ONLY: its partitions have a state of their own.
-    sql = f"ALTER TABLE ONLY {table.full_name} {_ENABLED[trigger.enabled]} {quote(trigger.name)}"
-    return on(table.full_name, sql, mode=LockMode.SHARE_ROW_EXCLUSIVE)

@@ -14,7 +14,9 @@ from schemakit.catalog.table import Column, Table
 from schemakit.sql.name import Name, quote
 from schemakit.sql.plan import Statement
 
-from .saying import on
+from . import behaviour, belongings, indexes
+from .columns import adjusted
+from .saying import on, option
 
 
 def hollowed(view: Table, schema: str) -> Iterator[Statement]:
@@ -33,21 +35,36 @@ def filled(view: Table) -> Iterator[Statement]:
 
 
 def created(view: Table, verb: str = "CREATE VIEW") -> str:
-    """Return the statement that makes *view*."""
+    """Return the statement that makes *view*; a materialised one without its rows."""
     columns = ", ".join(quote(each.name) for each in view.columns)
-    options = f" WITH ({', '.join(map(option, view.options))})" if view.options else ""
+    options = f"WITH ({', '.join(map(option, view.options))})" if view.options else ""
     definition = (view.definition or "").strip().rstrip(";")
-    return f"{verb} {view.full_name} ({columns}){options} AS {definition}"
+    words = [verb, f"{view.full_name} ({columns})", options, f"AS {definition}"]
+    if view.kind == "m":
+        method = f"USING {quote(view.access_method)}" if view.access_method else ""
+        space = f"TABLESPACE {quote(view.tablespace)}" if view.tablespace else ""
+        words = ["CREATE MATERIALIZED VIEW", words[1], method, options, space, words[3]]
+        words.append("WITH NO DATA")
+    return " ".join(word for word in words if word)
 
 
-def option(text: str) -> str:
-    """Return a storage parameter or view option, as the catalog has it, as SQL.
-
-    ``security_barrier=true`` becomes ``"security_barrier"='true'``.
-    """
-    name, _, value = text.partition("=")
-    quoted = value.replace("'", "''")
-    return f"{quote(name)}='{quoted}'"
+def made(view: Table) -> Iterator[Statement]:
+    """What makes *view* with all that belongs to it, and fills a materialised one."""
+    yield Statement(created(view))
+    for column in view.columns:
+        if view.kind == "v" and column.default is not None:
+            yield behaviour.default(view, column.name, column.default)
+    yield from adjusted(view)
+    if view.kind == "m" and view.populated:
+        yield Statement(f"REFRESH MATERIALIZED VIEW {view.full_name}")
+    yield from indexes.built(view)
+    yield from belongings.statistics_made(view)
+    yield belongings.owned(view)
+    yield from belongings.described(view)
+    for trigger in view.triggers:
+        yield from behaviour.trigger(view, trigger)
+    for rule in view.rules:
+        yield from behaviour.rule(view, rule)
 
 
 def _nothing(column: Column) -> str:

@@ -10,6 +10,7 @@ from schemakit.runner.perform import perform
 from schemakit.runner.reporter import OnEvent
 from schemakit.runner.settings import Settings
 from schemakit.runner.target import Target
+from schemakit.safety.permission import reason_given
 from schemakit.safety.retention import days_to_keep
 from schemakit.sql.name import Name
 
@@ -18,6 +19,7 @@ from .copying import Copy
 from .keeping import Cleaned, Overview
 from .registry import Registry
 from .sources import named
+from .verifying import Verification, verified
 
 
 async def backup_table(  # noqa: PLR0913 - each says one thing about the backup
@@ -158,6 +160,48 @@ async def extend_backup(
     )
 
 
+async def verify_backup(
+    target: Target,
+    backup: Backup | str,
+    *,
+    workers: int | None = None,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> Verification:
+    """Compare a backup with what was put away: every facet, and the content.
+
+    The content of a copy is told by a digest of an earlier verification, or by its seal: all rows
+    are still those that were written when it was made. That of a move is compared with its first
+    verification. All of it is read under one snapshot; nobody waits.
+
+    Args:
+        target: as for `upgrade`.
+        backup: it, or its name.
+        workers: how many processes read it beside the first; by default as the server thinks fit.
+        settings: how the call behaves.
+        on_event: gets every `Event`.
+
+    Returns:
+        What was compared, and with what.
+
+    Raises:
+        BackupUnknown: there is none of that name.
+        BackupMissing: it, or a part of it, is gone.
+        BackupTruncated: it has not as many rows as it had.
+        BackupEdited: its rows are others.
+        BackupAltered: its columns or other facets are others.
+    """
+    settings = settings or Settings.from_environment()
+    registry = Registry(settings.backup_schema)
+    return await perform(
+        target,
+        lambda means: verified(means, registry, backup, workers),
+        command="verify_backup",
+        settings=settings,
+        on_event=on_event,
+    )
+
+
 async def cleanup_backups(
     target: Target,
     backups: Sequence[Backup | str] | None = None,
@@ -183,7 +227,7 @@ async def cleanup_backups(
         DestructiveMigrationBlocked: one has not expired, and nobody has allowed it.
     """
     settings = settings or Settings.from_environment()
-    registry, reason = Registry(settings.backup_schema), settings.allow_destructive
+    registry, reason = Registry(settings.backup_schema), reason_given(settings.allow_destructive)
     return await perform(
         target,
         lambda means: keeping.removed(means, registry, backups, reason, dry_run=dry_run),

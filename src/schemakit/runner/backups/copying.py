@@ -6,14 +6,18 @@ succeed. A tree is copied as one, for its rows find their partitions again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
 from schemakit.catalog import archive
 from schemakit.catalog.backup import Backup, Source, SourceColumn, shown
+from schemakit.catalog.portrait import Portrait
+from schemakit.catalog.portray import portray
 from schemakit.errors import BackupTooLarge
 from schemakit.runner.flow import Fetch, Flow, Run
+from schemakit.safety.manifest import Manifest
 from schemakit.sql.literal import literal
 from schemakit.sql.name import Name, quote
 
@@ -35,6 +39,7 @@ class Copy:
         max_bytes: how much space it may take, by the estimate.
         lock: what the table is locked by, as LOCK TABLE wants it.
         reason: why rows are about to be destroyed, if they are.
+        columns: only these, with the primary key, are about to go; by default the table is copied.
     """
 
     table: Name
@@ -45,6 +50,7 @@ class Copy:
     max_bytes: int | None = None
     lock: str = "ACCESS SHARE"
     reason: str = ""
+    columns: tuple[str, ...] = ()
 
     def flow(self) -> Flow[Backup]:
         """A flow that makes it, within one transaction."""
@@ -58,8 +64,12 @@ class Copy:
         yield from self.registry.opened()
         name = yield from self.registry.free_name(source.name.name)
         copy = Name(name, self.registry.schema)
+        portrait: Portrait = yield Fetch(partial(portray, oid=source.oid, heirs=False))
         tag: str = yield Run(copied(source, copy, columns, self.where), long=True)
-        return (yield from self.registry.noted(name, self._row(source, copy, tag)))
+        made: Source = yield Fetch(partial(archive.source, name=copy.name, schema=copy.schema))
+        kept: Portrait = yield Fetch(partial(portray, oid=made.oid))
+        manifest = Manifest(portrait, kept=kept, columns=self.columns)
+        return (yield from self.registry.noted(name, self._row(source, copy, tag, manifest)))
 
     def _fits(self, source: Source) -> Flow[None]:
         share = 1.0
@@ -73,10 +83,10 @@ class Copy:
             )
             raise BackupTooLarge(detail)
 
-    def _row(self, source: Source, copy: Name, tag: str) -> dict[str, str]:
+    def _row(self, source: Source, copy: Name, tag: str, manifest: Manifest) -> dict[str, str]:
         oid = f"{literal(str(copy))}::regclass"
         return {
-            "kind": "'copy'",
+            "kind": literal("column" if self.columns else "copy"),
             "original_schema": literal(source.name.schema),
             "original_table_name": literal(source.name.name),
             "backup_schema": literal(copy.schema),
@@ -88,6 +98,7 @@ class Copy:
             "migration_revision": literal(self.revision),
             "retention_until": kept_for(self.days),
             "reason": literal(self.reason or None),
+            "manifest": literal(json.dumps(manifest.to_json())),
         }
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from schemakit.catalog import archive
 from schemakit.catalog.backup import Backup, shown
-from schemakit.errors import BackupMissing, SchemakitError
+from schemakit.errors import BackupMissing, HasDependants, SchemakitError
 from schemakit.runner import broken, failure
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.runner.transactions import Transactions
@@ -155,10 +155,11 @@ def _loss(backup: Backup) -> Loss:
 def _removed(registry: Registry, backup: Backup, where: str) -> Flow[bool]:
     entries = yield from registry.entries(backup.name)  # adopted meanwhile, it has a number
     entry = entries[0] if entries else backup
-    if not (yield from registry.forgotten(entry, where)):
+    # The row goes last, for it says what to drop; until then it is locked against all others.
+    if not (yield from registry.changed(entry, where, reason="reason")):
         return False
     yield from dropped(registry, entry)
-    return True
+    return (yield from registry.forgotten(entry))
 
 
 def dropped(registry: Registry, backup: Backup) -> Flow[None]:
@@ -169,13 +170,23 @@ def dropped(registry: Registry, backup: Backup) -> Flow[None]:
     if not backup.there:
         return
     if backup.kind == "move":
-        yield Run(f"DROP SCHEMA {quote(backup.relation.schema or '')} CASCADE", long=True)
+        yield from _place_dropped(registry, backup)
         return
     ours = backup.relation.schema == registry.schema and backup.oid
     if not (ours or (backup.relation.schema == "public" and is_backup_name(backup.name))):
         detail = f"{shown(backup.relation)} is no backup of schemakit's."
         raise BackupMissing(detail, remedy="see to it by hand; nothing was dropped.")
     yield Run(f"DROP TABLE {backup.relation}", long=True)
+
+
+def _place_dropped(registry: Registry, backup: Backup) -> Flow[None]:
+    manifest = yield from registry.manifest(backup)
+    schemas = tuple(manifest.places.values())
+    outsiders: tuple[str, ...] = yield Fetch(partial(archive.outsiders, schemas=schemas))
+    if outsiders:
+        detail = f"On {backup.name} depend {', '.join(outsiders)}."
+        raise HasDependants(detail, dependants=outsiders)
+    yield Run(f"DROP SCHEMA {', '.join(map(quote, schemas))} CASCADE", long=True)
 
 
 def _adopted(registry: Registry, backup: Backup | str) -> Flow[Backup]:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from schemakit import __version__
 from schemakit.catalog import archive
@@ -19,6 +19,7 @@ from schemakit.errors import AccessDenied, BackupUnknown
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.runner.locks import lock_key
 from schemakit.runner.own_tables import made
+from schemakit.safety.manifest import Manifest
 from schemakit.safety.naming import backup_name
 from schemakit.sql.literal import literal
 from schemakit.sql.name import Name, quote
@@ -167,6 +168,17 @@ class Registry:
         if not found:
             raise BackupUnknown(f"{name!r} is not in {self.schema}.{REGISTRY}.")
         return found[0]
+
+    def manifest(self, backup: Backup) -> Flow[Manifest]:
+        """A flow that reads what was noted of a backup when it was made.
+
+        Raises:
+            ConfigurationError: nothing was: it is the reference's.
+        """
+        data: dict[str, Any] = yield Fetch(
+            partial(archive.noted, schema=self.schema, number=backup.id)
+        )
+        return Manifest.from_json(data, backup.name)
 
     def changed(self, backup: Backup, where: str = "true", **values: str) -> Flow[bool]:
         """A flow that changes a backup's row, if *where* holds; says whether it did."""

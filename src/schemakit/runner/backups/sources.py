@@ -47,6 +47,17 @@ def found(name: Name) -> Flow[Source]:
     return source
 
 
+def refuse_strangers(source: Source) -> None:
+    """Refuse a role that has not the rights of the owner of *source*.
+
+    Raises:
+        AccessDenied: it has not.
+    """
+    if not source.owned:
+        detail = f"{shown(source.name)} takes the rights of its owner."
+        raise AccessDenied(detail, remedy="connect as that role, or give Settings(role=…).")
+
+
 def locked(name: Name, mode: str) -> Flow[Source]:
     """A flow that finds the table *name* and locks it, as the one that has that name then.
 

@@ -1,0 +1,116 @@
+"""A table that was moved away comes back: the same objects, tied to the living again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy.exc import DBAPIError
+
+from schemakit.catalog import archive
+from schemakit.catalog.backup import Backup, Source, shown
+from schemakit.errors import BackupMissing, RestoreRefused
+from schemakit.runner import broken
+from schemakit.runner.flow import Fetch, Flow, Run
+from schemakit.safety.foreign_keys import Proof
+from schemakit.safety.moves import move
+from schemakit.sql.name import Name
+
+from .moving import SPOKEN, Drop
+from .pins import under
+from .registry import Registry
+
+_FOREIGN_KEY_VIOLATION = "23503"
+_SAVEPOINT = "schemakit_proof"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What `restore_backup` did.
+
+    Attributes:
+        table: where the rows are now.
+        backup: what was restored.
+        rows: how many there are.
+        overwritten: the backup of what was there before, if something was.
+        unproven: foreign keys that rows do not keep any more: NOT VALID, or missing where one
+            cannot be.
+    """
+
+    table: Name
+    backup: Backup
+    rows: int
+    overwritten: Backup | None = None
+    unproven: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """A line, and one for each foreign key that does not hold."""
+        lines = [f"restored {shown(self.table)} from {self.backup.name}: {self.rows:,} rows"]
+        if self.overwritten is not None:
+            lines.append(f"what was there is kept as {self.overwritten.name}")
+        lines += [f"not valid: {each}" for each in self.unproven]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A move that is to be undone.
+
+    Attributes:
+        backup: the move.
+        registry: which has it.
+        days: for how many days what is overwritten is kept.
+        overwrite: whether what has its name now may be moved away.
+        reason: why rows may be destroyed.
+    """
+
+    backup: Backup
+    registry: Registry
+    days: int
+    overwrite: bool = False
+    reason: str = ""
+
+    def flow(self) -> Flow[Restored]:
+        """A flow that brings the table back, within one transaction."""
+        return under(SPOKEN, self._returned())
+
+    def _returned(self) -> Flow[Restored]:
+        if not self.backup.there:
+            raise BackupMissing(f"{shown(self.backup.relation)} is not there.")
+        manifest = yield from self.registry.manifest(self.backup)
+        if not (yield from self.registry.forgotten(self.backup)):
+            raise BackupMissing(f"{self.backup.name} was restored or removed by another process.")
+        overwritten = yield from self._out_of_the_way()
+        way = move(manifest.portrait, self.backup.name)
+        yield Run(";\n".join(each.sql for each in way.back), long=True)
+        unproven = yield from proven(way.proofs)
+        return Restored(self.backup.original, self.backup, self.backup.rows, overwritten, unproven)
+
+    def _out_of_the_way(self) -> Flow[Backup | None]:
+        name = self.backup.original
+        found: Source | None
+        found = yield Fetch(partial(archive.source, name=name.name, schema=name.schema))
+        if found is None:
+            return None
+        if not self.overwrite:
+            raise RestoreRefused(f"There is another {shown(name)} now.")
+        drop = Drop(name, self.registry, self.days, reason=self.reason, action="restore_backup")
+        return (yield from drop.flow())
+
+
+def proven(proofs: Iterable[Proof]) -> Flow[tuple[str, ...]]:
+    """A flow that proves foreign keys, each by itself; returns in words those that do not hold."""
+    unproven: list[str] = []
+    for proof in proofs:
+        yield Run(f"SAVEPOINT {_SAVEPOINT}")
+        try:
+            yield Run(";\n".join(each.sql for each in proof.statements), long=True)
+        except DBAPIError as error:
+            if getattr(broken.origin(error), "sqlstate", None) != _FOREIGN_KEY_VIOLATION:
+                raise
+            yield Run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+            missing = ", which is missing now" if proof.puts_back else ""
+            unproven.append(f"foreign key {proof.constraint} of {shown(proof.table)}{missing}")
+        yield Run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+    return tuple(unproven)

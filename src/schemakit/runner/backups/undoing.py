@@ -1,0 +1,127 @@
+"""The public coroutines that drop so that it can be undone, and that undo it."""
+
+from __future__ import annotations
+
+from schemakit.catalog.backup import Backup
+from schemakit.runner.perform import perform
+from schemakit.runner.reporter import OnEvent
+from schemakit.runner.settings import Settings
+from schemakit.runner.target import Target
+from schemakit.safety.permission import reason_given
+from schemakit.safety.retention import days_to_keep
+from schemakit.sql.name import Name
+
+from .moving import Drop
+from .registry import Registry
+from .restoring import Restore
+from .returning import Restored
+from .sources import named
+
+
+async def drop_table(  # noqa: PLR0913 - each says one thing about the drop
+    target: Target,
+    table: str | Name,
+    *,
+    schema: str | None = None,
+    cascade: bool = False,
+    revision: str | None = None,
+    retention_days: int | None = None,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> Backup:
+    """Drop a table by moving it into the backup schema, in no time at any size.
+
+    It goes whole: indexes, constraints, triggers, sequences, grants, policies, partitions. What
+    ties it to the living is taken down, and put back by `restore_backup`.
+
+    Args:
+        target: as for `upgrade`.
+        table: its name as the catalog has it, unquoted.
+        schema: where it is; by default wherever the search_path finds it.
+        cascade: take views, incoming foreign keys and whatever else depends on it along.
+        revision: of the migration that asks, to be noted.
+        retention_days: for how many days it is kept; by default MIGRATION_BACKUP_RETENTION_DAYS,
+            or 7.
+        settings: how the call behaves; ``allow_destructive`` is the permission.
+        on_event: gets every `Event`.
+
+    Returns:
+        The backup. Its rows were counted if that takes no time, else estimated.
+
+    Raises:
+        DestructiveMigrationBlocked: it holds rows, and nobody has allowed it.
+        HasDependants: others depend on it, and *cascade* is not given.
+        TableUnknown: there is no such table.
+        AccessDenied: a right is missing.
+        OperationFailed: the server refused; nothing was changed.
+    """
+    settings = settings or Settings.from_environment()
+    drop = Drop(
+        named(table, schema),
+        Registry(settings.backup_schema),
+        days_to_keep(retention_days),
+        cascade,
+        revision,
+        reason_given(settings.allow_destructive),
+    )
+    return await perform(
+        target,
+        lambda means: means.atomically(drop.flow),
+        command="drop_table",
+        settings=settings,
+        on_event=on_event,
+    )
+
+
+async def restore_backup(  # noqa: PLR0913 - each says one thing about the restore
+    target: Target,
+    backup: Backup | str,
+    *,
+    to: str | Name | None = None,
+    drop_backup: bool = False,
+    overwrite: bool = False,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> Restored:
+    """Put a backup back where it came from, as it was.
+
+    A table that was moved away comes back itself, and is no backup any more. From a copy the table
+    gets its rows back where it is, or is made anew where it is gone.
+
+    Args:
+        target: as for `upgrade`.
+        backup: it, or its name.
+        to: make a table of this name beside the original instead; the backup is kept.
+        drop_backup: remove a copy once it is restored.
+        overwrite: allow to replace what has the name now, if that is another table, or its rows
+            have changed: it is backed up first, and takes the same permission as dropping it.
+        settings: how the call behaves.
+        on_event: gets every `Event`.
+
+    Returns:
+        Where the rows are, what was overwritten, and which foreign keys do not hold any more.
+
+    Raises:
+        BackupUnknown: there is none of that name.
+        BackupDamaged: it is not what was put away.
+        RestoreRefused: it would replace something, and *overwrite* is not given.
+        DestructiveMigrationBlocked: it would replace rows, and nobody has allowed it.
+        OperationFailed: the server refused; nothing was changed.
+    """
+    settings = settings or Settings.from_environment()
+    restore = Restore(
+        backup,
+        Registry(settings.backup_schema),
+        days_to_keep(),
+        to if isinstance(to, Name) or to is None else Name(to),
+        drop_backup=drop_backup,
+        overwrite=overwrite,
+        reason=reason_given(settings.allow_destructive),
+    )
+    return await perform(
+        target,
+        lambda means: means.atomically(restore.flow),
+        command="restore_backup",
+        settings=settings,
+        on_event=on_event,
+    )

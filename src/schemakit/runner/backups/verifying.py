@@ -1,0 +1,162 @@
+"""Is a backup what was put away? Its facets and its content, compared under one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from schemakit.catalog import archive
+from schemakit.catalog.backup import Backup, SourceColumn, shown
+from schemakit.catalog.differences import FACETS, Difference, differences
+from schemakit.catalog.portrait import Portrait
+from schemakit.catalog.portray import portray
+from schemakit.errors import BackupAltered, BackupEdited, BackupMissing, BackupTruncated
+from schemakit.runner.flow import Fetch, Flow, Run
+from schemakit.runner.transactions import Transactions
+from schemakit.safety.digest import digest
+from schemakit.safety.manifest import Manifest
+from schemakit.sql.literal import literal
+from schemakit.sql.name import Name
+
+from .pins import TEXTUAL, under
+from .registry import Registry
+
+SNAPSHOT = "ISOLATION LEVEL REPEATABLE READ"
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `verify_backup` has compared, and found to be as it was.
+
+    Attributes:
+        backup: the backup, with its digest.
+        rows: how many it has, counted now.
+        facets: what else was compared; nothing of the reference's backups, of which only the number
+            of rows was noted.
+        against: what the content was compared with: ``digest`` (of an earlier verification),
+            ``seal`` (all rows were written when the copy was made, and none since), ``rows`` (their
+            number), or ``nothing``: of a move that was not counted, this is the first look.
+    """
+
+    backup: Backup
+    rows: int
+    facets: tuple[str, ...]
+    against: str
+
+    def __str__(self) -> str:
+        """One line."""
+        facets = f"{len(self.facets)} facets" if self.facets else "no facets"
+        return f"{self.backup.name}: {self.rows:,} rows, compared by {self.against}, and {facets}"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was counted of a table: its rows, the sum of their hashes, and rows of strangers."""
+
+    rows: int
+    digest: str
+    strangers: int
+
+
+def verified(
+    means: Transactions, registry: Registry, backup: Backup | str, workers: int | None
+) -> Flow[Verification]:
+    """A flow that compares a backup with what was noted of it, and notes the digest."""
+    work = partial(_verified, registry, backup, workers)
+    return (yield from means.atomically(work, mode=SNAPSHOT))
+
+
+def _verified(registry: Registry, backup: Backup | str, workers: int | None) -> Flow[Verification]:
+    entry = yield from registry.entry(backup)
+    if not entry.there:
+        raise BackupMissing(f"{shown(entry.relation)} is not there, or another.")
+    manifest: Manifest | None = None
+    if not entry.legacy:
+        manifest = yield from registry.manifest(entry)
+        yield from same_facets(entry, manifest)
+    found = yield from content(entry.relation, workers, seal=entry.seal or "")
+    against = same_content(entry, found)
+    if entry.id:
+        now = "pg_catalog.clock_timestamp()"
+        values = {"digest": literal(found.digest), "verified_at": now}
+        yield from registry.changed(entry, **values)
+        entry = yield from registry.entry(entry)
+    return Verification(entry, found.rows, FACETS if manifest else (), against)
+
+
+def content(
+    table: Name, workers: int | None = None, *, seal: str = "", only: tuple[str, ...] = ()
+) -> Flow[Content]:
+    """A flow that counts and hashes the rows of *table*, with those of its partitions and heirs.
+
+    Args:
+        table: which.
+        workers: how many processes read it beside the first; by default as the server thinks fit.
+        seal: see `digest`.
+        only: these columns, in this order; by default all.
+    """
+    settings = dict(TEXTUAL)
+    if workers is not None:
+        settings |= {"max_parallel_workers_per_gather": str(workers), "parallel_setup_cost": "0"}
+        settings |= {"min_parallel_table_scan_size": "0"}
+    return (yield from under(settings, _content(table, seal, only)))
+
+
+def _content(table: Name, seal: str, only: tuple[str, ...]) -> Flow[Content]:
+    source = yield Fetch(partial(archive.source, name=table.name, schema=table.schema))
+    columns: tuple[SourceColumn, ...] = yield Fetch(partial(archive.columns, oid=source.oid))
+    if only:
+        known = {each.name: each for each in columns}
+        columns = tuple(known[name] for name in only)
+    sql = digest(table, columns, only=False, seal=seal)
+    rows, total, strangers = yield Fetch(partial(archive.digested, sql=sql))
+    return Content(rows, f"{rows}:{total}", strangers)
+
+
+def same_facets(backup: Backup, manifest: Manifest) -> Flow[None]:
+    """A flow that compares what a backup is like with what it was like.
+
+    Raises:
+        BackupMissing: something is gone: a column, an index, a partition.
+        BackupAltered: something is another.
+    """
+    yield Run(f"LOCK TABLE {backup.relation} IN ACCESS SHARE MODE")
+    now: Portrait = yield Fetch(partial(portray, oid=backup.oid))
+    if manifest.kept is None:
+        return
+    found = differences(manifest.kept, now)
+    gone = [each for each in found if each.now is None and not each.field]
+    if gone:
+        raise _error(BackupMissing, gone)
+    if found:
+        raise _error(BackupAltered, found)
+
+
+def same_content(backup: Backup, found: Content) -> str:
+    """Return by what the content was found to be the same.
+
+    Raises:
+        BackupTruncated: there are not as many rows as there were.
+        BackupEdited: they are others.
+    """
+    if backup.exact and found.rows != backup.rows:
+        raise BackupTruncated(f"{backup.name} has {found.rows:,} rows, and had {backup.rows:,}.")
+    if backup.digest is not None:
+        if found.digest != backup.digest:
+            raise BackupEdited(f"The digest of {backup.name} is another than when it was verified.")
+        return "digest"
+    if found.strangers:
+        raise BackupEdited(f"{found.strangers:,} rows of {backup.name} were written since.")
+    if backup.kind == "move":
+        return "rows" if backup.exact else "nothing"
+    return "seal" if backup.seal else "rows"
+
+
+def _error(
+    kind: type[BackupMissing | BackupAltered], found: Iterable[Difference]
+) -> BackupMissing | BackupAltered:
+    lines = [str(each) for each in found]
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return kind("\n".join([*lines[:_SHOWN], *more]), differences=lines)
