@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemakit.sql.name import Name
 
-from .backup import REGISTRY, Backup, Places, PortableColumn, Source, SourceColumn
+from .backup import REGISTRY, Backup, Leaf, Places, PortableColumn, Source, SourceColumn
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -159,16 +159,10 @@ def orphans(connection: Connection, schema: str) -> tuple[Name, ...]:
     return tuple(Name(row.name, row.schema) for row in rows if row.called not in known)
 
 
-def manifest(connection: Connection, schema: str, backup: int) -> dict[str, Any] | None:
-    """Return the portrait that the registry in *schema* keeps with a backup, by its number."""
-    rows = _rows(connection, "kept", backup, registry=Name(REGISTRY, schema))
-    found = rows[0][0] if rows else None
-    return json.loads(found) if isinstance(found, str) else found
-
-
-def leaves(connection: Connection, oid: int) -> tuple[Name, ...]:
-    """Return the tables that hold the rows of the table *oid*: itself, or its partitions."""
-    return tuple(Name(row.name, row.schema) for row in _rows(connection, "leaves", oid))
+def leaves(connection: Connection, oid: int) -> tuple[Leaf, ...]:
+    """Return the tables that hold the rows of the table *oid*: itself, or what is below it."""
+    rows = _rows(connection, "leaves", oid)
+    return tuple(Leaf(Name(row.name, row.schema), row.heir) for row in rows)
 
 
 def portable(connection: Connection, oid: int) -> tuple[PortableColumn, ...]:

@@ -206,22 +206,18 @@ SELECT nspname::text, '', nspname::text
    AND pg_catalog.obj_description(oid, 'pg_namespace') = 'schemakit backup'
  ORDER BY 1, 2
 
--- name: kept
--- What the registry keeps of the backup $1: the portrait of its original.
-SELECT manifest FROM <registry> WHERE id = $1::bigint
-
 -- name: leaves
--- The tables below $1 that hold its rows, and itself if it does.
+-- The tables that hold the rows of $1: itself or its partitions, and what else inherits from it.
 WITH RECURSIVE tree AS (
-  SELECT c.oid, c.relkind, c.relnamespace, c.relname
+  SELECT c.oid, c.relkind, c.relnamespace, c.relname, false AS heir
     FROM pg_catalog.pg_class AS c WHERE c.oid = $1::bigint::oid
-  UNION ALL
-  SELECT c.oid, c.relkind, c.relnamespace, c.relname
+  UNION
+  SELECT c.oid, c.relkind, c.relnamespace, c.relname, NOT c.relispartition
     FROM tree AS t
     JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid
-    JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid AND c.relispartition
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
 )
-SELECT n.nspname::text AS schema, t.relname::text AS name
+SELECT n.nspname::text AS schema, t.relname::text AS name, t.heir
   FROM tree AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
  WHERE t.relkind IN ('r', 'f')
  ORDER BY t.oid

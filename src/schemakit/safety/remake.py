@@ -53,7 +53,11 @@ def remake(portrait: Portrait) -> Remake:
     version = portrait.server_version
     return Remake(
         (pins(), *_tables(portrait)),
-        {each.full_name: built for each in portrait.tables if (built := tuple(indexes.built(each)))},
+        {
+            each.full_name: built
+            for each in portrait.tables
+            if (built := tuple(indexes.built(each)))
+        },
         (pins(), *_rest(portrait)),
         (pins(), *_dependants(portrait, keys)),
         tuple(each for key in keys for each in foreign_keys.proof(key, version)),

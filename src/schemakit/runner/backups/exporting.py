@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from schemakit import __version__
 from schemakit.catalog import archive, read
-from schemakit.catalog.backup import Backup, PortableColumn
+from schemakit.catalog.backup import Backup, Leaf, PortableColumn, shown
 from schemakit.catalog.model import Server
-from schemakit.errors import BackupMissing, BackupTruncated
+from schemakit.errors import BackupMissing, BackupTruncated, ConfigurationError
 from schemakit.runner import broken, failure
 from schemakit.runner.flow import Fetch, Flow, Run, Stream
 from schemakit.runner.perform import operation_failed
@@ -53,16 +53,17 @@ class Export:
             raise BackupMissing(f"{backup.name} is in the registry, and not there.")
         yield Run(f"LOCK TABLE {backup.relation} IN ACCESS SHARE MODE")
         oid: int = yield Fetch(partial(read.relation_oid, name=str(backup.relation)))
-        leaves: tuple[Name, ...] = yield Fetch(partial(archive.leaves, oid=oid))
+        leaves: tuple[Leaf, ...] = yield Fetch(partial(archive.leaves, oid=oid))
+        _one_table(backup, leaves)
         columns: tuple[PortableColumn, ...] = yield Fetch(partial(archive.portable, oid=oid))
-        manifest: dict[str, Any] | None = yield Fetch(
-            partial(archive.manifest, schema=self.registry.schema, backup=backup.id)
+        manifest: dict[str, Any] = yield Fetch(
+            partial(archive.noted, schema=self.registry.schema, number=backup.id)
         )
         server: Server = yield Fetch(read.server)
-        about = _about(backup, columns, manifest, server.version)
+        about = _about(backup, columns, manifest or None, server.version)
         self.packer.progress.rows = backup.rows
         self.packer.progress.of_bytes = backup.bytes
-        yield from once(partial(self._copied, about, leaves, columns))
+        yield from once(partial(self._copied, about, [each.name for each in leaves], columns))
         return backup
 
     async def _copied(
@@ -98,6 +99,14 @@ def once(copy: Any) -> Flow[None]:
         raise operation_failed(error) from failure.cause_of(error)
 
 
+def _one_table(backup: Backup, leaves: Sequence[Leaf]) -> None:
+    heirs = [shown(each.name) for each in leaves if each.heir]
+    if heirs:
+        detail = f"From {shown(backup.original)} others inherit: {', '.join(heirs)}."
+        remedy = "a file holds one table: restore it, and export a backup_table() of each."
+        raise ConfigurationError(detail, remedy=remedy)
+
+
 async def _copy_out(
     driver: Any, leaf: Name, columns: Sequence[PortableColumn], packer: Packer
 ) -> str:
@@ -128,7 +137,8 @@ def _about(
         created=backup.created,
         revision=backup.revision,
         reason=backup.reason,
-        digest=backup.digest,
+        # Of what is text now, or was in several tables, it would be another.
+        digest=None if backup.kind == "move" or any(c.as_text for c in columns) else backup.digest,
         manifest=manifest,
         schemakit=__version__,
         server_version=server_version,

@@ -10,7 +10,7 @@ from schemakit.runner.target import Target
 from schemakit.safety.retention import days_to_keep
 
 from .exporting import Export
-from .importing import Import
+from .importing import Import, manifest_of
 from .packing import packing
 from .progress import Progress
 from .registry import Registry
@@ -104,7 +104,8 @@ async def import_backup(
         contents = await looked_through(file)
         rows = sum(contents.rows)
         progress = Progress(Reporter(on_event), command, rows, contents.bytes)
-        work = Import(Registry(settings.backup_schema), file, contents, days, progress)
+        manifest = manifest_of(contents.about)
+        work = Import(Registry(settings.backup_schema), file, contents, manifest, days, progress)
         return await perform(
             target, work.flow, command=command, settings=settings, on_event=on_event
         )

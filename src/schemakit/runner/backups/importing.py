@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
 
-from schemakit.catalog.backup import Backup
+from schemakit.catalog import archive, read
+from schemakit.catalog.backup import Backup, Source
+from schemakit.catalog.model import Server
+from schemakit.catalog.portrait import Portrait
+from schemakit.catalog.portray import portray
 from schemakit.errors import BackupFileDamaged
-from schemakit.runner.flow import Flow, Run
+from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.runner.transactions import Transactions
 from schemakit.safety.exported import Exported
+from schemakit.safety.manifest import Manifest
 from schemakit.sql.literal import literal
 from schemakit.sql.name import Name
 
@@ -31,6 +36,7 @@ class Import:
         registry: where it will be kept.
         file: which one; whole, as was seen before.
         contents: what is in it.
+        manifest: what its original was like, if anybody knew.
         days: for how many days it is to be kept.
         progress: is told how far it is.
     """
@@ -38,6 +44,7 @@ class Import:
     registry: Registry
     file: BinaryIO
     contents: Contents
+    manifest: Manifest | None
     days: int
     progress: Progress
 
@@ -54,7 +61,13 @@ class Import:
         columns = ", ".join(column.definition for column in about.columns)
         yield Run(f"CREATE TABLE {copy} ({columns})")
         yield from once(partial(self._copied, copy))
-        return (yield from self.registry.noted(name, self._row(copy)))
+        made: Source = yield Fetch(partial(archive.source, name=copy.name, schema=copy.schema))
+        kept: Portrait = yield Fetch(partial(portray, oid=made.oid))
+        server: Server = yield Fetch(read.server)
+        backup = yield from self.registry.noted(name, self._row(copy, kept, server.version))
+        if self.manifest is None:  # as the reference's are, of which nothing else was noted
+            yield from self.registry.changed(backup, schemakit="''")
+        return (yield from self.registry.entry(name))
 
     async def _copied(self, copy: Name, driver: Any) -> None:
         self.file.seek(0)
@@ -73,8 +86,9 @@ class Import:
         )
         return int(tag.rsplit(maxsplit=1)[-1])
 
-    def _row(self, copy: Name) -> dict[str, str]:
+    def _row(self, copy: Name, kept: Portrait, version: str) -> dict[str, str]:
         about, oid = self.contents.about, f"{literal(str(copy))}::regclass"
+        same = about.server_version.partition(".")[0] == version.partition(".")[0]
         return {
             "kind": literal("column" if about.kind == "column" else "copy"),
             "original_schema": literal(about.original.schema),
@@ -85,12 +99,31 @@ class Import:
             "record_count": literal(sum(self.contents.rows)),
             "bytes": f"pg_catalog.pg_table_size({oid})",
             "seal": f"(SELECT xmin::text FROM {copy} LIMIT 1)",  # noqa: S608 - a quoted name
-            "manifest": literal(_json(about)),
+            # What a hash is may be another from one major version to the next.
+            "digest": literal(about.digest if same else None),
+            "manifest": literal(_json(self.manifest, kept)),
             "migration_revision": literal(about.revision),
             "reason": literal(about.reason),
             "retention_until": kept_for(self.days),
         }
 
 
-def _json(about: Exported) -> str | None:
-    return None if about.manifest is None else json.dumps(about.manifest, ensure_ascii=False)
+def manifest_of(about: Exported) -> Manifest | None:
+    """Return what a file says its original was like; None if nobody knew.
+
+    Raises:
+        ConfigurationError: another schemakit has written it.
+        BackupFileDamaged: it makes no sense.
+    """
+    if about.manifest is None:
+        return None
+    try:
+        return Manifest.from_json(about.manifest, about.name)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackupFileDamaged("Its manifest makes no sense.") from error
+
+
+def _json(manifest: Manifest | None, kept: Portrait) -> str | None:
+    if manifest is None:
+        return None
+    return json.dumps(Manifest(manifest.portrait, kept=kept, columns=manifest.columns).to_json())
