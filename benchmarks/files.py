@@ -1,7 +1,6 @@
 """A backup of a million rows out of one database and into another, beside pg_dump."""
 
 import asyncio
-import os
 import statistics
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,8 +9,8 @@ import asyncpg
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from schemakit.safety import backup_table, cleanup_backups, export_backup, import_backup
 from schemakit.runner.settings import Settings
+from schemakit.safety import backup_table, cleanup_backups, export_backup, import_backup
 
 from .bench import empty_database, interleaved, server, temporary, write
 from .stall import longest_stall

@@ -18,7 +18,7 @@ from schemakit.errors import (
     OperationFailed,
 )
 from schemakit.runner.settings import Settings
-from schemakit.safety import backup_table, export_backup, import_backup, list_backups
+from schemakit.safety import backup_table, container, export_backup, import_backup, list_backups
 
 from ..fix_postgres import disposing
 
@@ -148,6 +148,37 @@ async def test_through_a_stream_with_progress(engine, oracle, tmp_path):
     assert str(last["import_backup"]) == (
         f"import_backup: 8,000 rows, {last['import_backup'].bytes / 1e6:.1f} MB"
     )
+
+
+@pytest.mark.parametrize("compression", ["zlib", "zstd"])
+async def test_both_compressions(engine, oracle, tmp_path, compression):
+    await oracle.execute(WIDE)
+    backup = await backup_table(engine, "t")
+    await export_backup(engine, backup, tmp_path / "f", compression=compression)
+    imported = await import_backup(engine, tmp_path / "f")
+    assert await rows(oracle, imported.relation) == await rows(oracle, "t")
+    with pytest.raises(ConfigurationError, match="choose zlib or zstd"):
+        await export_backup(engine, backup, tmp_path / "g", compression="lz4")
+
+
+async def test_without_zstd_it_is_said_first(engine, oracle, tmp_path, monkeypatch):
+    await oracle.execute("CREATE TABLE t AS SELECT 1 AS n")
+    backup = await backup_table(engine, "t")
+    await export_backup(engine, backup, tmp_path / "f", compression="zstd")
+    monkeypatch.setattr(container, "import_module", absent)
+    container.zstd.cache_clear()
+    for work in (
+        export_backup(engine, backup, tmp_path / "g", compression="zstd"),
+        import_backup(engine, tmp_path / "f"),
+    ):
+        with pytest.raises(ConfigurationError, match=r"schemakit\[zstd\]"):
+            await work
+    assert len(await list_backups(engine)) == 1
+    container.zstd.cache_clear()
+
+
+def absent(name):
+    raise ImportError(name)
 
 
 async def test_a_stream_is_waited_for(engine, oracle):

@@ -113,7 +113,7 @@ def _read(values: dict[str, Any]) -> dict[str, Any]:
 _TEXTS = ("name", "kind", "revision", "reason", "digest", "schemakit", "server_version")
 
 
-def _text(value: object) -> Any:
+def _text(value: object) -> str | None:
     if not isinstance(value, str | None):
         raise TypeError(value)
     return value

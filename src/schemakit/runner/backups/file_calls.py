@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from schemakit.catalog.backup import Backup
+from schemakit.errors import ConfigurationError
 from schemakit.runner.perform import perform
 from schemakit.runner.reporter import OnEvent, Reporter
 from schemakit.runner.settings import Settings
 from schemakit.runner.target import Target
+from schemakit.safety.container import Compression, zstd
 from schemakit.safety.retention import days_to_keep
 
 from .exporting import Export
@@ -18,11 +22,12 @@ from .streams import Destination, Source, reading, writing
 from .unpacking import looked_through
 
 
-async def export_backup(
+async def export_backup(  # noqa: PLR0913 - each says one thing about the export
     target: Target,
     backup: Backup | str,
     destination: Destination,
     *,
+    compression: Compression = "zlib",
     settings: Settings | None = None,
     on_event: OnEvent | None = None,
 ) -> Backup:
@@ -37,6 +42,8 @@ async def export_backup(
         backup: it, or its name.
         destination: a path that is free, or an object with an ``async send(bytes)``, as anyio's
             ``ByteSendStream`` is; that is not closed.
+        compression: ``zlib``, which every Python reads, or ``zstd``, which takes a third of the
+            time and less space, and Python 3.14 or ``schemakit[zstd]`` on both sides.
         settings: how the call behaves.
         on_event: gets every `Event`; those of the kind ``progress`` have ``rows`` and ``bytes``.
 
@@ -52,9 +59,10 @@ async def export_backup(
     """
     settings = settings or Settings.from_environment()
     command = "export_backup"
+    _known(compression)
     progress = Progress(Reporter(on_event), command)
     async with writing(destination) as write:
-        with packing(write, progress) as packer:
+        with packing(write, progress, compression) as packer:
             return await perform(
                 target,
                 Export(Registry(settings.backup_schema), backup, packer).flow,
@@ -63,6 +71,14 @@ async def export_backup(
                 on_event=on_event,
                 writes=False,
             )
+
+
+def _known(compression: str) -> None:
+    if compression not in get_args(Compression):
+        detail = f"compression={compression!r} is unknown."
+        raise ConfigurationError(detail, remedy=f"choose {' or '.join(get_args(Compression))}.")
+    if compression == "zstd":
+        zstd()
 
 
 async def import_backup(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemakit.safety.container import BLOCK, Frame, Writer, compressed, said
+from schemakit.safety.container import BLOCK, Compression, Frame, Writer, compressed, said
 
 from .progress import Progress
 from .streams import Write
@@ -29,11 +29,13 @@ class Packer:
         write: takes the bytes of the file.
         progress: is told of them.
         pool: compresses.
+        compression: how.
     """
 
     write: Write
     progress: Progress
     pool: ThreadPoolExecutor
+    compression: Compression = "zlib"
     _file: Writer = field(default_factory=Writer)
     _gathered: bytearray = field(default_factory=bytearray)
     _pending: deque[asyncio.Future[Frame]] = field(default_factory=deque)
@@ -71,7 +73,7 @@ class Packer:
         block = bytes(memoryview(self._gathered)[:size])
         del self._gathered[:size]
         loop = asyncio.get_running_loop()
-        self._pending.append(loop.run_in_executor(self.pool, compressed, block))
+        self._pending.append(loop.run_in_executor(self.pool, compressed, block, self.compression))
         if len(self._pending) >= _IN_HAND:
             await self._written()
 
@@ -87,10 +89,10 @@ class Packer:
 
 
 @contextmanager
-def packing(write: Write, progress: Progress) -> Iterator[Packer]:
+def packing(write: Write, progress: Progress, compression: Compression) -> Iterator[Packer]:
     """Yield what packs rows; its threads end with the block."""
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="schemakit-export")
     try:
-        yield Packer(write, progress, pool)
+        yield Packer(write, progress, pool, compression)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, TypeVar
 from anyio import to_thread
 
 from schemakit.errors import BackupFileDamaged
-from schemakit.safety.container import Frame, frames
+from schemakit.safety.container import Frame, frames, zstd
 from schemakit.safety.exported import Exported
 
 from .progress import Progress
@@ -100,6 +100,8 @@ class _Seen:
             elif frame.kind == b"E":
                 self._end = frame.values
             elif self._parts:
+                if frame.kind == b"Z":
+                    zstd()  # said before the database is touched
                 self._bytes += frame.raw
             else:
                 raise BackupFileDamaged("It has rows of no table.")
@@ -119,7 +121,7 @@ def _several(steps: Iterator[None]) -> bool:
 
 def _opened(found: Iterator[Frame]) -> tuple[Frame | None, bytes | None]:
     frame = next(found, None)
-    return frame, frame.rows if frame is not None and frame.kind == b"D" else None
+    return frame, frame.rows if frame is not None and frame.has_rows else None
 
 
 async def _next(found: Iterator[Frame]) -> Frame | None:
