@@ -201,7 +201,7 @@ async def test_m09_on_a_terminal(spawn, oracle, engine, database_url, monkeypatc
 
 @pytest.mark.parametrize("driver", ["postgresql+asyncpg", "postgresql", "postgresql+psycopg2"])
 async def test_m10_any_url_and_no_password(program, database_url, oracle, driver, monkeypatch):
-    url = make_url(database_url).set(drivername=driver, password="hunter2")
+    url = make_url(database_url).set(drivername=driver, password="hunter2")  # noqa: S106 - made up
     monkeypatch.setenv("PGPASSWORD", make_url(database_url).password or "")
     shown = url.render_as_string(hide_password=False)
     answer = await program("backups", "create", "hunter2", "--database-url", shown)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from tests.fix_postgres import disposing
 
 from schemakit.errors import (
     BackupFileDamaged,
@@ -19,8 +20,6 @@ from schemakit.errors import (
 )
 from schemakit.runner.settings import Settings
 from schemakit.safety import backup_table, container, export_backup, import_backup, list_backups
-
-from ..fix_postgres import disposing
 
 HOSTILE = ['"; drop', "Größe", "a.b", "x" * 63, "ü" * 31, "chunks\n", "%s :x $1"]
 
@@ -219,7 +218,7 @@ async def test_the_event_loop_goes_on(engine, oracle, tmp_path):
 async def test_the_file_is_the_owners(engine, oracle, tmp_path):
     await oracle.execute("CREATE TABLE t AS SELECT 1 AS n")
     await exported(engine, tmp_path / "f")
-    assert os.listdir(tmp_path) == ["f"]
+    assert [each.name for each in tmp_path.iterdir()] == ["f"]
     assert (tmp_path / "f").stat().st_mode & 0o777 == 0o600
 
 
@@ -257,7 +256,7 @@ async def test_what_is_not_there_leaves_no_file(engine, oracle, tmp_path):
     await oracle.execute(f"DROP TABLE {backup.relation}")
     with pytest.raises(BackupMissing):
         await export_backup(engine, backup, tmp_path / "f")
-    assert os.listdir(tmp_path) == []
+    assert [each.name for each in tmp_path.iterdir()] == []
 
 
 async def test_inside_the_callers_transaction(engine, oracle, tmp_path):
@@ -291,7 +290,7 @@ ROUNDS = 400 if os.environ.get("SCHEMAKIT_TEST_LONG") else 60
 async def test_a_file_that_was_cut_is_refused_before_anything_is_touched(
     engine, oracle, whole, tmp_path
 ):
-    dice, path = random.Random(5), tmp_path / "cut"
+    dice, path = random.Random(5), tmp_path / "cut"  # noqa: S311 - dice
     places = [0, 1, 7, 8, 9, 10, 23, len(whole) - 1, len(whole) - 32, len(whole) - 33]
     for place in places + [dice.randrange(len(whole)) for _ in range(ROUNDS)]:
         path.write_bytes(whole[:place])
@@ -303,7 +302,7 @@ async def test_a_file_that_was_cut_is_refused_before_anything_is_touched(
 async def test_a_file_that_was_edited_is_refused_before_anything_is_touched(
     engine, oracle, whole, tmp_path
 ):
-    dice, path = random.Random(6), tmp_path / "edited"
+    dice, path = random.Random(6), tmp_path / "edited"  # noqa: S311 - dice
     for place in [*range(40), *(dice.randrange(len(whole)) for _ in range(ROUNDS))]:
         edited = bytearray(whole)
         edited[place] ^= 1 << dice.randrange(8)
@@ -369,7 +368,7 @@ async def test_a_full_disk_under_a_file(engine, oracle, tmp_path, monkeypatch):
     monkeypatch.setattr("schemakit.runner.backups.streams.os.open", full)
     with pytest.raises(BackupFileFailed, match="No space left on device"):
         await export_backup(engine, backup, tmp_path / "f")
-    assert os.listdir(tmp_path) == []
+    assert [each.name for each in tmp_path.iterdir()] == []
 
 
 async def test_a_type_in_a_file_is_a_type(engine, oracle, tmp_path):
