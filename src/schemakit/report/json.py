@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from schemakit.catalog.model import Entry
     from schemakit.errors import BackupDamaged, SchemakitError
     from schemakit.runner.backups.keeping import Cleaned, Overview
-    from schemakit.runner.backups.returning import Restored
+    from schemakit.runner.backups.results import Restored
     from schemakit.runner.backups.verifying import Verification
     from schemakit.runner.findings import Drift, Status
     from schemakit.runner.planning.model import Plan, PlannedRevision

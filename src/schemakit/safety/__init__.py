@@ -27,8 +27,13 @@ if TYPE_CHECKING:
     )
     from schemakit.runner.backups.file_calls import export_backup, import_backup
     from schemakit.runner.backups.keeping import Cleaned, Overview
-    from schemakit.runner.backups.returning import Restored
-    from schemakit.runner.backups.undoing import drop_table, restore_backup
+    from schemakit.runner.backups.results import Restored
+    from schemakit.runner.backups.undoing import (
+        drop_column,
+        drop_table,
+        guarded_table,
+        restore_backup,
+    )
     from schemakit.runner.backups.verifying import Verification
 
     from .permission import Loss, permitted, reason_given
@@ -43,9 +48,11 @@ __all__ = [
     "backup_status",
     "backup_table",
     "cleanup_backups",
+    "drop_column",
     "drop_table",
     "export_backup",
     "extend_backup",
+    "guarded_table",
     "import_backup",
     "list_backups",
     "permitted",
@@ -68,8 +75,13 @@ _HOMES = {
     ),
     "schemakit.runner.backups.file_calls": ("export_backup", "import_backup"),
     "schemakit.runner.backups.keeping": ("Cleaned", "Overview"),
-    "schemakit.runner.backups.returning": ("Restored",),
-    "schemakit.runner.backups.undoing": ("drop_table", "restore_backup"),
+    "schemakit.runner.backups.results": ("Restored",),
+    "schemakit.runner.backups.undoing": (
+        "drop_column",
+        "drop_table",
+        "guarded_table",
+        "restore_backup",
+    ),
     "schemakit.runner.backups.verifying": ("Verification",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

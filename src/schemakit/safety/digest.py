@@ -7,8 +7,8 @@ digest. Three decisions:
   of the columns (src/backend/utils/adt/rowtypes.c), and so is a sum: two rows that swap their
   values of a column would not show (measured).
 - What is equal to the server may differ as text: 1.0 and 1.00, 0 and -0, ``1 day`` and
-  ``24 hours``, whatever a collation takes for equal. Values of such a type are hashed as text, so that an edit
-  shows; only types whose equal values are the same bytes are hashed as they are.
+  ``24 hours``, whatever a collation takes for equal. Values of such a type are hashed as text, so
+  that an edit shows; only types whose equal values are the same bytes are hashed as they are.
 - A sum, and no exclusive or: that would cancel two equal rows.
 """
 

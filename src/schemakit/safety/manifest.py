@@ -20,6 +20,7 @@ class Manifest:
         files: of a move, the file of each of its relations that has one, by the oid.
         kept: of a copy, its own portrait.
         columns: of a copy of columns, which ones were dropped.
+        part: of a copy, whether it holds some of the rows only.
     """
 
     portrait: Portrait
@@ -27,6 +28,7 @@ class Manifest:
     files: Mapping[int, int] = field(default_factory=dict)
     kept: Portrait | None = None
     columns: tuple[str, ...] = ()
+    part: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return it as what the json module writes."""
@@ -36,6 +38,7 @@ class Manifest:
             "files": {str(oid): file for oid, file in self.files.items()},
             "kept": None if self.kept is None else self.kept.to_json(),
             "columns": list(self.columns),
+            "part": self.part,
         }
 
     @classmethod
@@ -59,4 +62,5 @@ class Manifest:
             {int(oid): file for oid, file in data.get("files", {}).items()},
             None if kept is None else Portrait.from_json(kept),
             tuple(data.get("columns", ())),
+            data.get("part", False),
         )

@@ -7,7 +7,7 @@ succeed. A tree is copied as one, for its rows find their partitions again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -61,6 +61,8 @@ class Copy:
         source = yield from sources.locked(self.table, self.lock)
         yield from self._fits(source)
         columns: tuple[SourceColumn, ...] = yield Fetch(partial(archive.columns, oid=source.oid))
+        if self.columns:
+            columns = _with_key(columns, self.columns)
         yield from self.registry.opened()
         name = yield from self.registry.free_name(source.name.name)
         copy = Name(name, self.registry.schema)
@@ -68,7 +70,7 @@ class Copy:
         tag: str = yield Run(copied(source, copy, columns, self.where), long=True)
         made: Source = yield Fetch(partial(archive.source, name=copy.name, schema=copy.schema))
         kept: Portrait = yield Fetch(partial(portray, oid=made.oid))
-        manifest = Manifest(portrait, kept=kept, columns=self.columns)
+        manifest = Manifest(portrait, kept=kept, columns=self.columns, part=self.where is not None)
         return (yield from self.registry.noted(name, self._row(source, copy, tag, manifest)))
 
     def _fits(self, source: Source) -> Flow[None]:
@@ -110,6 +112,15 @@ def copied(
     condition = f" WHERE (\n{where}\n)" if where is not None else ""
     selected = ", ".join(map(_kept, columns))
     return f"CREATE TABLE {copy} AS SELECT {selected} FROM {only}{source.name}{condition}"  # noqa: S608 - quoted names; the condition is the caller's
+
+
+def _with_key(
+    columns: tuple[SourceColumn, ...], chosen: Container[str]
+) -> tuple[SourceColumn, ...]:
+    """The columns that tell the rows apart, and those *chosen*; without a key, all of them."""
+    if not any(each.key for each in columns):
+        return columns
+    return tuple(each for each in columns if each.key or each.name in chosen)
 
 
 def _kept(column: SourceColumn) -> str:

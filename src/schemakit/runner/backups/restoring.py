@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from schemakit.catalog.backup import Backup
-from schemakit.errors import ConfigurationError
-from schemakit.runner.flow import Flow
-from schemakit.sql.name import Name
+from schemakit.catalog.backup import Backup, shown
+from schemakit.catalog.table import Table
+from schemakit.errors import BackupMissing
+from schemakit.runner.flow import Flow, Run
+from schemakit.safety.manifest import Manifest
+from schemakit.safety.refill import read_back
+from schemakit.sql.name import Name, quote
 
+from .columns import ColumnReturn
+from .refilling import Refilling
 from .registry import Registry
-from .returning import Restored, Return
+from .results import Restored
+from .returning import Return
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +50,62 @@ class Restore:
                 entry, self.registry, self.days, overwrite=self.overwrite, reason=self.reason
             )
             return (yield from back.flow())
-        raise ConfigurationError("not yet")
+        if self.to is not None:
+            return (yield from beside(self.registry, entry, self.to))
+        if entry.kind == "column":
+            return (yield from ColumnReturn(entry, self.registry).flow())
+        copy = Refilling(
+            entry,
+            self.registry,
+            self.days,
+            drop_backup=self.drop_backup,
+            overwrite=self.overwrite,
+            reason=self.reason,
+        )
+        return (yield from copy.flow())
+
+
+def beside(registry: Registry, backup: Backup, to: Name) -> Flow[Restored]:
+    """A flow that makes a plain table of a backup's rows: to look at, or to merge by hand.
+
+    Its columns are of their types, and NOT NULL where they were, with the primary key; it has no
+    other constraint, no index and no default.
+    """
+    if not backup.there:
+        raise BackupMissing(f"{shown(backup.relation)} is not there.")
+    target = Name(to.name, to.schema or backup.original.schema)
+    table: Table | None = None
+    if not backup.legacy:
+        manifest = yield from registry.manifest(backup)
+        table = _held(manifest)
+    columns = selected(backup, table) if table else "*"
+    sql = f"CREATE TABLE {target} AS SELECT {columns} FROM {backup.relation}"  # noqa: S608 - quoted names
+    tag: str = yield Run(sql, long=True)
+    if table is not None and (actions := list(_marked(table))):
+        yield Run(f"ALTER TABLE {target} {', '.join(actions)}", long=True)
+    return Restored(target, backup, int(tag.rsplit(maxsplit=1)[-1]))
+
+
+def _held(manifest: Manifest) -> Table:
+    """The table as it was, with the columns that the backup has of it."""
+    table = manifest.portrait.table
+    if manifest.kept is None:
+        return table
+    names = {each.name for each in manifest.kept.table.columns}
+    return replace(table, columns=tuple(each for each in table.columns if each.name in names))
+
+
+def selected(backup: Backup, table: Table) -> str:
+    """Return the values of a backup's columns: a move has them, a copy keeps some as text."""
+    if backup.kind == "move":
+        return ", ".join(quote(each.name) for each in table.columns)
+    return ", ".join(f"{read_back(each)} AS {quote(each.name)}" for each in table.columns)
+
+
+def _marked(table: Table) -> Iterator[str]:
+    for column in table.columns:
+        if column.not_null:
+            yield f"ALTER {quote(column.name)} SET NOT NULL"
+    for constraint in table.constraints:
+        if constraint.kind == "p":
+            yield f"ADD PRIMARY KEY ({', '.join(map(quote, constraint.columns))})"

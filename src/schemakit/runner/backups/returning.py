@@ -15,42 +15,16 @@ from schemakit.runner import broken
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.safety.foreign_keys import Proof
 from schemakit.safety.moves import move
-from schemakit.sql.name import Name
+from schemakit.sql.plan import Statement
 
 from .moving import SPOKEN, Drop
 from .pins import under
 from .registry import Registry
+from .results import Restored
 
-_FOREIGN_KEY_VIOLATION = "23503"
+#: NOT NULL, foreign key, unique, check and exclusion violations.
+_VIOLATIONS = frozenset({"23502", "23503", "23505", "23514", "23P01"})
 _SAVEPOINT = "schemakit_proof"
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """What `restore_backup` did.
-
-    Attributes:
-        table: where the rows are now.
-        backup: what was restored.
-        rows: how many there are.
-        overwritten: the backup of what was there before, if something was.
-        unproven: foreign keys that rows do not keep any more: NOT VALID, or missing where one
-            cannot be.
-    """
-
-    table: Name
-    backup: Backup
-    rows: int
-    overwritten: Backup | None = None
-    unproven: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        """A line, and one for each foreign key that does not hold."""
-        lines = [f"restored {shown(self.table)} from {self.backup.name}: {self.rows:,} rows"]
-        if self.overwritten is not None:
-            lines.append(f"what was there is kept as {self.overwritten.name}")
-        lines += [f"not valid: {each}" for each in self.unproven]
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +77,21 @@ def proven(proofs: Iterable[Proof]) -> Flow[tuple[str, ...]]:
     """A flow that proves foreign keys, each by itself; returns in words those that do not hold."""
     unproven: list[str] = []
     for proof in proofs:
-        yield Run(f"SAVEPOINT {_SAVEPOINT}")
-        try:
-            yield Run(";\n".join(each.sql for each in proof.statements), long=True)
-        except DBAPIError as error:
-            if getattr(broken.origin(error), "sqlstate", None) != _FOREIGN_KEY_VIOLATION:
-                raise
-            yield Run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        if not (yield from attempted(proof.statements)):
             missing = ", which is missing now" if proof.puts_back else ""
             unproven.append(f"foreign key {proof.constraint} of {shown(proof.table)}{missing}")
-        yield Run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
     return tuple(unproven)
+
+
+def attempted(statements: Iterable[Statement]) -> Flow[bool]:
+    """A flow that runs *statements*, unless rows break what they claim; says whether it did."""
+    yield Run(f"SAVEPOINT {_SAVEPOINT}")
+    try:
+        yield Run(";\n".join(each.sql for each in statements), long=True)
+    except DBAPIError as error:
+        if getattr(broken.origin(error), "sqlstate", None) not in _VIOLATIONS:
+            raise
+        yield Run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}")
+        return False
+    yield Run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+    return True

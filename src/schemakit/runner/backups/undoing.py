@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
 from schemakit.catalog.backup import Backup
 from schemakit.runner.perform import perform
 from schemakit.runner.reporter import OnEvent
@@ -11,10 +15,12 @@ from schemakit.safety.permission import reason_given
 from schemakit.safety.retention import days_to_keep
 from schemakit.sql.name import Name
 
+from .calls import backup_table
+from .columns import ColumnDrop, chosen
 from .moving import Drop
 from .registry import Registry
 from .restoring import Restore
-from .returning import Restored
+from .results import Restored
 from .sources import named
 
 
@@ -71,6 +77,96 @@ async def drop_table(  # noqa: PLR0913 - each says one thing about the drop
         settings=settings,
         on_event=on_event,
     )
+
+
+async def drop_column(  # noqa: PLR0913 - each says one thing about the drop
+    target: Target,
+    table: str | Name,
+    column: str | Iterable[str],
+    *,
+    schema: str | None = None,
+    revision: str | None = None,
+    retention_days: int | None = None,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> Backup:
+    """Drop a column, or several, once their values are copied with the primary key.
+
+    Writers are held off from before the copy until the column is gone. Its definition, indexes and
+    constraints are noted; `restore_backup` puts it back, as the last column.
+
+    Args:
+        target: as for `upgrade`.
+        table: its name as the catalog has it, unquoted.
+        column: its name, or several. Of a table without a primary key all columns are copied.
+        schema: where the table is; by default wherever the search_path finds it.
+        revision: of the migration that asks, to be noted.
+        retention_days: for how many days it is kept; by default MIGRATION_BACKUP_RETENTION_DAYS,
+            or 7.
+        settings: how the call behaves; ``allow_destructive`` is the permission.
+        on_event: gets every `Event`.
+
+    Returns:
+        The backup.
+
+    Raises:
+        DestructiveMigrationBlocked: the table holds rows, and nobody has allowed it.
+        TableUnknown: there is no such table, or column.
+        AccessDenied: a right is missing.
+        OperationFailed: the server refused, for instance because a view needs the column; nothing
+            was changed.
+    """
+    settings = settings or Settings.from_environment()
+    drop = ColumnDrop(
+        named(table, schema),
+        chosen(column),
+        Registry(settings.backup_schema),
+        days_to_keep(retention_days),
+        revision,
+        reason_given(settings.allow_destructive),
+    )
+    return await perform(
+        target,
+        lambda means: means.atomically(drop.flow),
+        command="drop_column",
+        settings=settings,
+        on_event=on_event,
+    )
+
+
+@asynccontextmanager
+async def guarded_table(
+    target: Target,
+    table: str | Name,
+    *,
+    schema: str | None = None,
+    settings: Settings | None = None,
+    on_event: OnEvent | None = None,
+) -> AsyncIterator[Backup]:
+    """Back a table up, run the block, and put the table back if the block raises.
+
+    ``async with guarded_table(engine, "chunks"): ...``. To put it back replaces what the block has
+    made of the table, which is itself backed up; the permission for that is the block's own.
+
+    Args:
+        target: as for `upgrade`; an engine, if the block commits by itself.
+        table: its name as the catalog has it, unquoted.
+        schema: where it is; by default wherever the search_path finds it.
+        settings: how the calls behave.
+        on_event: gets every `Event`.
+
+    Yields:
+        The backup; it is kept after the block, too.
+    """
+    settings = settings or Settings.from_environment()
+    backup = await backup_table(target, table, schema=schema, settings=settings, on_event=on_event)
+    try:
+        yield backup
+    except BaseException as error:
+        reason = settings.allow_destructive or f"guarded_table: {type(error).__name__}"
+        allowed = replace(settings, allow_destructive=reason)
+        await restore_backup(target, backup, overwrite=True, settings=allowed, on_event=on_event)
+        raise
 
 
 async def restore_backup(  # noqa: PLR0913 - each says one thing about the restore

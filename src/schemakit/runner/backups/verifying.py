@@ -87,30 +87,36 @@ def _verified(registry: Registry, backup: Backup | str, workers: int | None) -> 
 
 
 def content(
-    table: Name, workers: int | None = None, *, seal: str = "", only: tuple[str, ...] = ()
+    table: Name,
+    workers: int | None = None,
+    *,
+    seal: str = "",
+    only: tuple[str, ...] = (),
+    heirs: bool = True,
 ) -> Flow[Content]:
-    """A flow that counts and hashes the rows of *table*, with those of its partitions and heirs.
+    """A flow that counts and hashes the rows of *table*.
 
     Args:
         table: which.
         workers: how many processes read it beside the first; by default as the server thinks fit.
         seal: see `digest`.
         only: these columns, in this order; by default all.
+        heirs: whether the rows of its partitions and heirs are counted, too.
     """
     settings = dict(TEXTUAL)
     if workers is not None:
         settings |= {"max_parallel_workers_per_gather": str(workers), "parallel_setup_cost": "0"}
         settings |= {"min_parallel_table_scan_size": "0"}
-    return (yield from under(settings, _content(table, seal, only)))
+    return (yield from under(settings, _content(table, seal, only, heirs=heirs)))
 
 
-def _content(table: Name, seal: str, only: tuple[str, ...]) -> Flow[Content]:
+def _content(table: Name, seal: str, only: tuple[str, ...], *, heirs: bool) -> Flow[Content]:
     source = yield Fetch(partial(archive.source, name=table.name, schema=table.schema))
     columns: tuple[SourceColumn, ...] = yield Fetch(partial(archive.columns, oid=source.oid))
     if only:
         known = {each.name: each for each in columns}
         columns = tuple(known[name] for name in only)
-    sql = digest(table, columns, only=False, seal=seal)
+    sql = digest(table, columns, only=not heirs, seal=seal)
     rows, total, strangers = yield Fetch(partial(archive.digested, sql=sql))
     return Content(rows, f"{rows}:{total}", strangers)
 

@@ -1,0 +1,39 @@
+"""What a restore returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemakit.catalog.backup import Backup, shown
+from schemakit.sql.name import Name
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What `restore_backup` did.
+
+    Attributes:
+        table: where the rows are now.
+        backup: what was restored.
+        rows: how many there are.
+        overwritten: the backup of what was there before, if something was.
+        unproven: foreign keys that rows do not keep any more: NOT VALID, or missing where one
+            cannot be.
+        left: what could not be put back, in words.
+    """
+
+    table: Name
+    backup: Backup
+    rows: int
+    overwritten: Backup | None = None
+    unproven: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """A line, and one for each foreign key that does not hold."""
+        lines = [f"restored {shown(self.table)} from {self.backup.name}: {self.rows:,} rows"]
+        if self.overwritten is not None:
+            lines.append(f"what was there is kept as {self.overwritten.name}")
+        lines += [f"not valid: {each}" for each in self.unproven]
+        lines += [f"not put back: {each}" for each in self.left]
+        return "\n".join(lines)
