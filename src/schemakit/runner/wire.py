@@ -89,6 +89,12 @@ def _begin_held_back(held_by: Any) -> Iterator[None]:
         held_by.begins = False
 
 
+def observer(adapted_connection: Any) -> Any:
+    """Return who observes the run that it is in; None outside of one."""
+    bridge = getattr(getattr(type(adapted_connection), "_schemakit", None), "bridge", None)
+    return getattr(bridge, "observer", None)
+
+
 def in_transaction(adapted_connection: Any) -> bool:
     """Whether SQLAlchemy has begun a transaction on it that is to be committed."""
     return adapted_connection._transaction is not None  # noqa: SLF001 - see the module
