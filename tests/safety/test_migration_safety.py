@@ -233,7 +233,7 @@ async def test_the_operations(engine, oracle, directory):
         """,
     )
     await schemakit.upgrade(engine, migrations=directory, settings=ALLOWED)
-    assert await oracle.fetchval("SELECT count(*) FROM \"a few\"") == 10
+    assert await oracle.fetchval('SELECT count(*) FROM "a few"') == 10
     assert not await oracle.fetchval("SELECT to_regclass('chunks')::oid")
     await schemakit.downgrade(engine, "base", migrations=directory, settings=ALLOWED)
     assert await oracle.fetchval("SELECT count(*) FROM chunks") == 1000

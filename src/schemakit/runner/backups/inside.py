@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 #: What a flow sends for itself, and not for the revision: savepoints, settings.
-_PLUMBING = frozenset(("savepoint", "release", "rollback", "begin", "commit", "select"))
+_PLUMBING = frozenset(("savepoint", "release", "rollback", "begin", "commit"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +112,17 @@ def _accepted(connection: Any, command: str) -> Connection:
 
 def _noting(observation: Observation) -> Callable[[Request], None]:
     def note(request: Request) -> None:
-        if isinstance(request, Run) and leading_keyword(request.sql) not in _PLUMBING:
+        if isinstance(request, Run) and not _is_plumbing(request.sql):
             observation.own(request.sql)
         else:
             observation.sends += 1
 
     return note
+
+
+def _is_plumbing(sql: str) -> bool:
+    keyword = leading_keyword(sql)
+    return keyword in _PLUMBING or (keyword == "select" and ";" not in sql)
 
 
 def _observation(connection: Connection | None) -> Observation | None:

@@ -126,7 +126,7 @@ class Watch(Observation):
         self._settle()
         for part in statements_of(sql, parser.split) if self._in_revision else ():
             planned = planned_statement(part, self._made, autocommit=self._autocommit)
-            if not _is_aside(planned):
+            if leading_keyword(part) != "select" and not _is_aside(planned):
                 own = replace(planned, reason="schemakit's own: not measured")
                 self._page.statements.append(own)
                 self._page.began = None
