@@ -240,6 +240,36 @@ async def test_what_others_made_of_it_is_not_removed_along_with_it(engine, oracl
     assert await oracle.fetchval("SELECT count(*) FROM v") == 3
 
 
+async def test_what_only_it_needs_can_go_and_come_back_under_its_name(engine, oracle, dsn):
+    made = (
+        "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE a (m mood); CREATE TABLE b (m mood);"
+        "INSERT INTO a VALUES ('ok'); INSERT INTO b VALUES ('ok')"
+    )
+    await oracle.execute(made)
+    before = await dumped(dsn)
+    first = await drop_table(engine, "a", settings=ALLOWED)
+    second = await drop_table(engine, "b", settings=ALLOWED)
+    await oracle.execute("DROP TYPE mood")
+    await oracle.execute(made)  # an upgrade after the downgrade
+    await oracle.execute("DROP TABLE a, b; DROP TYPE mood")
+    await restore_backup(engine, first, settings=ALLOWED)
+    await restore_backup(engine, second, settings=ALLOWED)
+    await emptied(oracle)
+    assert changed(before, await dumped(dsn)) == []
+
+
+async def test_what_another_backup_needs_is_not_removed_before_it(engine, oracle):
+    await oracle.execute(
+        "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE a (m mood); CREATE TABLE b (m mood)"
+    )
+    for name in ("a", "b"):
+        backup = await drop_table(engine, name, settings=ALLOWED)
+    done = await cleanup_backups(engine, [backup], settings=ALLOWED)
+    assert "column m of table" in done.failed[0][1]
+    await oracle.execute("UPDATE schemakit_backups.migration_backups SET retention_until = now()")
+    assert len((await cleanup_backups(engine)).removed) == 2
+
+
 async def test_in_the_callers_transaction(engine, oracle, table):
     async with engine.connect() as connection:
         await connection.begin()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from schemakit.sql.name import Name
 
+from .table import Policy
+
 
 @dataclass(frozen=True, slots=True)
 class ForeignKeyIn:
@@ -74,6 +76,25 @@ class Routine:
 
 
 @dataclass(frozen=True, slots=True)
+class Mention:
+    """A policy or a column's default of another table that mentions the tree.
+
+    Attributes:
+        table: that table.
+        owner: whose it is.
+        policy: the policy, if it is one.
+        column: the column that has the default.
+        default: as SQL.
+    """
+
+    table: Name
+    owner: str
+    policy: Policy | None = None
+    column: str | None = None
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
     """Something else that depends on the tree: a domain over its rows, another table's policy.
 
@@ -107,8 +128,16 @@ class Need:
         identity: its name as SQL.
         classid: of which catalog.
         oid: its oid there.
+        depth: how many steps it is away from the tree: what it needs itself has a higher one.
         extension: the extension it belongs to.
-        shared: whether something besides the tree, and what depends on that, needs it too.
+        shared: whether something needs it that is neither of the tree, nor depends on it, nor is
+            among its needs, nor lies in a schema that a backup was given.
+        definition: the CREATE of a function, an enum, a domain or a composite type.
+        arguments: of a function, as SQL, as ALTER FUNCTION wants them.
+        owner: whose it is, of a function or type.
+        acl: its grants; None for the default.
+        comment: its comment.
+        needed_by: the oids of those of the needs that need it.
     """
 
     kind: str
@@ -117,5 +146,12 @@ class Need:
     identity: str
     classid: int
     oid: int
+    depth: int = 1
     extension: str | None = None
     shared: bool = False
+    definition: str | None = None
+    arguments: str | None = None
+    owner: str | None = None
+    acl: tuple[str, ...] | None = None
+    comment: str | None = None
+    needed_by: tuple[int, ...] = ()

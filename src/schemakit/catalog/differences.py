@@ -8,7 +8,7 @@ from typing import Any
 
 from schemakit.sql.name import Name
 
-from .dependants import Child, ForeignKeyIn, Need, Other, Routine
+from .dependants import Child, ForeignKeyIn, Mention, Need, Other, Routine
 from .portrait import Portrait
 from .table import (
     Column,
@@ -41,6 +41,7 @@ _KINDS: dict[type, str] = {
     Child: "inheritance",
     Routine: "routines",
     Other: "other dependants",
+    Mention: "other dependants",
     Need: "needs",
 }
 _CONSTRAINTS = {
@@ -104,6 +105,9 @@ _OF_TABLES = {
 }
 _OF_INDEXES = {"statistics": "statistics targets", "options": "storage parameters"}
 _SPECIAL = {Column: _OF_COLUMNS, Table: _OF_TABLES, Index: _OF_INDEXES}
+
+#: What follows from the rest: an order, and oids.
+_FOLLOWING = {"depth", "needed_by"}
 
 #: Every facet that `differences` can name.
 FACETS = tuple(
@@ -172,7 +176,7 @@ def _of_portraits(one: Portrait, other: Portrait) -> Iterator[Difference]:
     yield from _of_one(one.table, other.table, "")
     yield from _of_many(one.tables[1:], other.tables[1:], "", "partitions")
     yield from _of_many(one.views, other.views, "", "views")
-    for name in ("foreign_keys_in", "children", "routines", "others", "needs"):
+    for name in ("foreign_keys_in", "children", "routines", "others", "mentions", "needs"):
         yield from _of_many(getattr(one, name), getattr(other, name), "")
 
 
@@ -199,7 +203,7 @@ def _of_one(was: Any, now: Any, where: str) -> Iterator[Difference]:
     name = _called(was, where)
     for each in fields(was):
         before, after = getattr(was, each.name), getattr(now, each.name)
-        if before == after or each.name == "depth":  # an order, which follows from the rest
+        if before == after or each.name in _FOLLOWING:
             continue
         if _holds_values(before) or _holds_values(after):
             yield from _of_many(before, after, name)
@@ -229,6 +233,7 @@ _KEYS: dict[type, tuple[str, ...]] = {
     Need: ("kind", "identity"),
     ForeignKeyIn: ("table", "name"),
     Child: ("table", "parent"),
+    Mention: ("table", "column", "policy"),
     SecurityLabel: ("column", "provider"),
     Publication: ("name", "scope"),
     Constraint: ("name", "kind"),
@@ -253,7 +258,7 @@ def _called(value: Any, where: str) -> str:
             own = f"{value.schema}.{value.name}({value.arguments})"
         case ForeignKeyIn():
             noun, own = "foreign key", f"{value.name} of {_plain(value.table)}"
-        case Child():
+        case Child() | Mention():
             own = _plain(value.table)
         case SecurityLabel():
             noun, own = "security label", value.provider

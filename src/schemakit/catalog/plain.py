@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -32,24 +33,26 @@ def decoded(kind: type[_T], data: Any) -> _T:
     if not isinstance(data, dict):
         detail = f"{kind.__name__} from {type(data).__name__}"
         raise TypeError(detail)
-    known = _hints(cast("Any", kind))
-    given = {name: _read(known.get(name), value) for name, value in data.items()}
+    given = dict(data)
+    for name, read in _readers(cast("Any", kind)):
+        if given.get(name) is not None:
+            given[name] = read(given[name])
     return kind(**given)
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _readers(kind: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """The fields of *kind* that JSON has in another form, with how to read each."""
+    found = ((name, _reader(hint)) for name, hint in get_type_hints(kind).items())
+    return tuple((name, read) for name, read in found if read is not None)
 
 
-def _read(hint: Any, data: Any) -> Any:
-    if data is None:
-        return None
+def _reader(hint: Any) -> Callable[[Any], Any] | None:
     if get_origin(hint) is UnionType:
         hint = next(each for each in get_args(hint) if each is not type(None))
     if get_origin(hint) is tuple:
-        inner = get_args(hint)[0]
-        return tuple(_read(inner, each) for each in data)
+        inner = _reader(get_args(hint)[0])
+        return tuple if inner is None else lambda data: tuple(map(inner, data))
     if hint is Name or is_dataclass(hint):
-        return decoded(cast("type[Any]", hint), data)
-    return data
+        return partial(decoded, cast("type[Any]", hint))
+    return None

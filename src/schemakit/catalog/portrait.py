@@ -13,12 +13,16 @@ from typing import Any
 from schemakit.errors import ConfigurationError
 from schemakit.sql.name import Name
 
-from .dependants import Child, ForeignKeyIn, Need, Other, Routine
+from .dependants import Child, ForeignKeyIn, Mention, Need, Other, Routine
 from .plain import decoded, encoded
 from .table import Sequence, Table
 
 #: Of the form that `Portrait.to_json` writes.
 VERSION = 1
+
+#: A schema with this comment was given to a backup: what lies there does not count among those who
+#: need a type or function.
+BACKUP_MARK = "schemakit backup"
 
 #: The settings on which it depends how the server writes SQL, and how it reads what it wrote: those
 #: of pg_dump (src/bin/pg_dump/pg_dump.c, setup_connection), and what else constants depend on.
@@ -47,6 +51,7 @@ class Portrait:
         children: which tables inherit from which of it, and are no partitions.
         routines: that need its row type or name its tables, in an order in which they can be made.
         others: whatever else depends on it.
+        mentions: those of the others that can be taken down and put back.
         needs: what it cannot do without.
         server_version: of the server that it was read from, as ``server_version_num``.
     """
@@ -57,6 +62,7 @@ class Portrait:
     children: tuple[Child, ...] = ()
     routines: tuple[Routine, ...] = ()
     others: tuple[Other, ...] = ()
+    mentions: tuple[Mention, ...] = ()
     needs: tuple[Need, ...] = ()
     server_version: int = 0
 

@@ -112,6 +112,80 @@ outward (classid, objid) AS MATERIALIZED (
      AND NOT EXISTS (SELECT FROM dependent AS along WHERE along.classid = d.refclassid
                                                       AND along.objid = d.refobjid)
 ),
+-- What the parts need of what users have made, and what that needs in turn; an array stands for the
+-- type of its elements.
+reach (classid, objid, depth) AS (
+  SELECT part.classid, part.objid, 0 FROM part
+   UNION
+  SELECT d.refclassid,
+         CASE WHEN t.typelem <> 0 AND t.typcategory = 'A' THEN t.typelem ELSE d.refobjid END,
+         reach.depth + 1
+    FROM reach
+    CROSS JOIN LATERAL (
+      SELECT reach.classid, reach.objid
+       UNION ALL
+      SELECT 'pg_catalog.pg_class'::regclass, typrelid FROM pg_catalog.pg_type
+       WHERE reach.classid = 'pg_catalog.pg_type'::regclass AND reach.depth > 0
+         AND oid = reach.objid AND typrelid <> 0
+       UNION ALL
+      SELECT 'pg_catalog.pg_constraint'::regclass, oid FROM pg_catalog.pg_constraint
+       WHERE reach.classid = 'pg_catalog.pg_type'::regclass AND reach.depth > 0
+         AND contypid = reach.objid
+    ) AS carrier (classid, objid)
+    JOIN pg_catalog.pg_depend AS d
+      ON d.classid = carrier.classid AND d.objid = carrier.objid AND d.deptype = 'n'
+     AND d.refobjid >= 16384 AND d.refclassid <> 'pg_catalog.pg_namespace'::regclass
+    LEFT JOIN pg_catalog.pg_type AS t
+      ON d.refclassid = 'pg_catalog.pg_type'::regclass AND t.oid = d.refobjid
+   WHERE reach.depth < 20
+     AND (reach.depth = 0 OR reach.classid IN ('pg_catalog.pg_type'::regclass,
+                                               'pg_catalog.pg_proc'::regclass))
+),
+needed (classid, objid, depth) AS MATERIALIZED (
+  SELECT reach.classid, reach.objid, max(reach.depth)
+    FROM reach
+    LEFT JOIN pg_catalog.pg_class AS c
+      ON reach.classid = 'pg_catalog.pg_class'::regclass AND c.oid = reach.objid
+   WHERE reach.depth > 0
+     AND coalesce(c.relkind NOT IN ('i', 'I'), true)
+     AND NOT EXISTS (SELECT FROM part WHERE part.classid = reach.classid
+                                        AND part.objid = reach.objid)
+   GROUP BY reach.classid, reach.objid
+),
+-- Who needs that, with the schema he lies in: what a domain's check or a composite type's column
+-- needs, the type does.
+users (needclass, need, classid, objid, schema) AS MATERIALIZED (
+  SELECT n.classid, n.objid,
+         CASE WHEN coalesce(c.reltype, con.contypid, 0) <> 0 THEN 'pg_catalog.pg_type'::regclass
+              ELSE d.classid END,
+         CASE WHEN c.reltype <> 0 THEN c.reltype
+              WHEN con.contypid <> 0 THEN con.contypid ELSE d.objid END,
+         coalesce(r.relnamespace, con.connamespace, p.pronamespace, t.typnamespace)
+    FROM needed AS n
+    JOIN pg_catalog.pg_depend AS d
+      ON d.refclassid = n.classid AND d.deptype IN ('n', 'a')
+     AND d.refobjid IN (n.objid, (SELECT typarray FROM pg_catalog.pg_type
+                                   WHERE n.classid = 'pg_catalog.pg_type'::regclass
+                                     AND oid = n.objid AND typarray <> 0))
+    LEFT JOIN pg_catalog.pg_class AS c
+      ON d.classid = 'pg_catalog.pg_class'::regclass AND c.oid = d.objid AND c.relkind = 'c'
+    LEFT JOIN pg_catalog.pg_constraint AS con
+      ON d.classid = 'pg_catalog.pg_constraint'::regclass AND con.oid = d.objid
+    LEFT JOIN pg_catalog.pg_proc AS p
+      ON d.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = d.objid
+    LEFT JOIN pg_catalog.pg_type AS t
+      ON d.classid = 'pg_catalog.pg_type'::regclass AND t.oid = d.objid
+    LEFT JOIN pg_catalog.pg_class AS r ON r.oid = CASE d.classid
+      WHEN 'pg_catalog.pg_class'::regclass THEN d.objid
+      WHEN 'pg_catalog.pg_attrdef'::regclass
+        THEN (SELECT adrelid FROM pg_catalog.pg_attrdef WHERE oid = d.objid)
+      WHEN 'pg_catalog.pg_trigger'::regclass
+        THEN (SELECT tgrelid FROM pg_catalog.pg_trigger WHERE oid = d.objid)
+      WHEN 'pg_catalog.pg_policy'::regclass
+        THEN (SELECT polrelid FROM pg_catalog.pg_policy WHERE oid = d.objid)
+      WHEN 'pg_catalog.pg_rewrite'::regclass
+        THEN (SELECT ev_class FROM pg_catalog.pg_rewrite WHERE oid = d.objid) END
+),
 shown (oid, level, depth) AS MATERIALIZED (
   SELECT oid, level, 0 FROM tree
    UNION ALL
@@ -230,7 +304,8 @@ SELECT con.conrelid,
          'validated', con.convalidated,
          'enforced', con.conenforced, -- from 18
          'deferrable', con.condeferrable, 'deferred', con.condeferred,
-         'no_inherit', con.connoinherit, 'local', con.conislocal, 'inherited', con.coninhcount,
+         'no_inherit', con.connoinherit AND con.contype IN ('c', 'n'),
+         'local', con.conislocal, 'inherited', con.coninhcount,
          'cloned', con.conparentid <> 0,
          'index', CASE WHEN con.contype IN ('p', 'u', 'x')
                        THEN (SELECT relname FROM pg_catalog.pg_class WHERE oid = con.conindid) END,
@@ -458,6 +533,38 @@ SELECT 0::oid,
   JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
  WHERE d.classid = 'pg_catalog.pg_proc'::regclass
 
+-- name: mentions
+-- Policies and column defaults of other tables that mention the tree: a table, a sequence, a function
+-- over its rows.
+SELECT 0::oid,
+       row_number() OVER (ORDER BY n.nspname, c.relname, p.polname, a.attnum)::int,
+       jsonb_build_object(
+         'table', jsonb_build_object('schema', n.nspname, 'name', c.relname),
+         'owner', pg_catalog.pg_get_userbyid(c.relowner),
+         'policy', CASE WHEN p.oid IS NOT NULL THEN jsonb_build_object(
+           'name', p.polname,
+           'permissive', p.polpermissive,
+           'command', p.polcmd,
+           'roles', (SELECT coalesce(jsonb_agg(pg_catalog.pg_get_userbyid(role)
+                                               ORDER BY pg_catalog.pg_get_userbyid(role)), '[]')
+                       FROM unnest(p.polroles) AS role WHERE role <> 0),
+           'using', pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+           'check', pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid),
+           'comment', pg_catalog.obj_description(p.oid, 'pg_policy')) END,
+         'column', a.attname,
+         'default', pg_catalog.pg_get_expr(ad.adbin, ad.adrelid))
+  FROM dependent AS d
+  LEFT JOIN pg_catalog.pg_policy AS p
+    ON d.classid = 'pg_catalog.pg_policy'::regclass AND p.oid = d.objid
+  LEFT JOIN pg_catalog.pg_attrdef AS ad
+    ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND ad.oid = d.objid
+  LEFT JOIN pg_catalog.pg_attribute AS a
+    ON a.attrelid = ad.adrelid AND a.attnum = ad.adnum
+  JOIN pg_catalog.pg_class AS c ON c.oid = coalesce(p.polrelid, ad.adrelid)
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE coalesce(a.attgenerated, '') = ''
+   AND c.oid NOT IN (SELECT oid FROM shown)
+
 -- name: others
 -- Whatever else depends on the tree, directly or not: domains and composite types over its rows,
 -- policies and defaults of other tables that mention it, operators, casts.
@@ -490,42 +597,73 @@ SELECT 0::oid,
             AND (SELECT tgisinternal FROM pg_catalog.pg_trigger WHERE oid = d.objid))
 
 -- name: needs
--- What the tree itself needs of what users have made: types, functions, operator classes, collations
--- and so on, and whether anything else needs them.
+-- What the tree needs of what users have made: types, functions, operator classes, collations and so
+-- on, and what those need in turn; and whether anything else needs them, which is neither among them
+-- nor lies in a schema that a backup was given.
 SELECT 0::oid,
-       row_number() OVER (ORDER BY o.type, o.identity)::int,
+       need.depth * 10000 + row_number() OVER (ORDER BY need.depth, o.type, o.identity)::int,
        jsonb_build_object(
-         'kind', o.type, 'schema', o.schema, 'name', o.name, 'identity', o.identity,
-         'classid', need.classid::bigint, 'oid', need.objid::bigint,
+         'kind', o.type, 'schema', coalesce(ns.nspname::text, o.schema),
+         'name', coalesce(p.proname::text, t.typname::text, o.name),
+         'identity', o.identity,
+         'classid', need.classid::bigint, 'oid', need.objid::bigint, 'depth', need.depth,
          'extension', (SELECT e.extname FROM pg_catalog.pg_depend AS m
                          JOIN pg_catalog.pg_extension AS e ON e.oid = m.refobjid
                         WHERE m.classid = need.classid AND m.objid = need.objid
                           AND m.refclassid = 'pg_catalog.pg_extension'::regclass
                           AND m.deptype = 'e'),
+         'definition', CASE
+           WHEN p.prokind IN ('f', 'p', 'w') THEN pg_catalog.pg_get_functiondef(p.oid)
+           WHEN t.typtype = 'e' THEN
+             format('CREATE TYPE %I.%I AS ENUM (%s)', ns.nspname, t.typname,
+               (SELECT string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder)
+                  FROM pg_catalog.pg_enum WHERE enumtypid = t.oid))
+           WHEN t.typtype = 'c' THEN
+             format('CREATE TYPE %I.%I AS (%s)', ns.nspname, t.typname,
+               (SELECT string_agg(format('%I %s%s', a.attname,
+                         pg_catalog.format_type(a.atttypid, a.atttypmod),
+                         CASE WHEN a.attcollation <> at.typcollation
+                              THEN (SELECT format(' COLLATE %I.%I', cn.nspname, co.collname)
+                                      FROM pg_catalog.pg_collation AS co
+                                      JOIN pg_catalog.pg_namespace AS cn
+                                        ON cn.oid = co.collnamespace
+                                     WHERE co.oid = a.attcollation) ELSE '' END),
+                       ', ' ORDER BY a.attnum)
+                  FROM pg_catalog.pg_attribute AS a
+                  JOIN pg_catalog.pg_type AS at ON at.oid = a.atttypid
+                 WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped))
+           WHEN t.typtype = 'd' THEN
+             format('CREATE DOMAIN %I.%I AS %s', ns.nspname, t.typname,
+               pg_catalog.format_type(t.typbasetype, t.typtypmod))
+             || coalesce(' DEFAULT ' || pg_catalog.pg_get_expr(t.typdefaultbin, 0), '')
+             || CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END
+             || coalesce((SELECT string_agg(format(' CONSTRAINT %I %s', conname,
+                                   pg_catalog.pg_get_constraintdef(oid)), '' ORDER BY conname)
+                            FROM pg_catalog.pg_constraint
+                           WHERE contypid = t.oid AND contype = 'c'), '') END,
+         'arguments', pg_catalog.pg_get_function_identity_arguments(p.oid),
+         'owner', pg_catalog.pg_get_userbyid(coalesce(p.proowner, t.typowner)),
+         'acl', coalesce(p.proacl, t.typacl)::text[],
+         'comment', pg_catalog.obj_description(need.objid, need.classid::regclass::name),
+         'needed_by', coalesce((SELECT jsonb_agg(DISTINCT u.objid::bigint)
+                                  FROM users AS u
+                                  JOIN needed AS n ON n.classid = u.classid AND n.objid = u.objid
+                                 WHERE u.need = need.objid AND u.needclass = need.classid), '[]'),
          'shared', EXISTS (
-           SELECT FROM pg_catalog.pg_depend AS d
-            WHERE d.deptype IN ('n', 'a')
-              AND d.refclassid = need.classid
-              AND d.refobjid IN (need.objid, (SELECT typarray FROM pg_catalog.pg_type
-                                               WHERE need.classid = 'pg_catalog.pg_type'::regclass
-                                                 AND oid = need.objid AND typarray <> 0))
+           SELECT FROM users AS u
+            WHERE u.need = need.objid AND u.needclass = need.classid
+              AND NOT EXISTS (SELECT FROM needed AS n
+                               WHERE n.classid = u.classid AND n.objid = u.objid)
               AND NOT EXISTS (SELECT FROM part
-                               WHERE part.classid = d.classid AND part.objid = d.objid)
+                               WHERE part.classid = u.classid AND part.objid = u.objid)
               AND NOT EXISTS (SELECT FROM dependent AS i
-                               WHERE i.classid = d.classid AND i.objid = d.objid)))
-  FROM (SELECT DISTINCT d.refclassid AS classid,
-               CASE WHEN t.typelem <> 0 AND t.typcategory = 'A' THEN t.typelem
-                    ELSE d.refobjid END AS objid
-          FROM part
-          JOIN pg_catalog.pg_depend AS d
-            ON d.classid = part.classid AND d.objid = part.objid AND d.deptype = 'n'
-          LEFT JOIN pg_catalog.pg_type AS t
-            ON d.refclassid = 'pg_catalog.pg_type'::regclass AND t.oid = d.refobjid
-          LEFT JOIN pg_catalog.pg_class AS c
-            ON d.refclassid = 'pg_catalog.pg_class'::regclass AND c.oid = d.refobjid
-         WHERE d.refobjid >= 16384
-           AND d.refclassid <> 'pg_catalog.pg_namespace'::regclass
-           AND coalesce(c.relkind NOT IN ('i', 'I'), true)
-           AND NOT EXISTS (SELECT FROM part AS own
-                            WHERE own.classid = d.refclassid AND own.objid = d.refobjid)) AS need
+                               WHERE i.classid = u.classid AND i.objid = u.objid)
+              AND coalesce(pg_catalog.obj_description(u.schema, 'pg_namespace'), '')
+                  <> 'schemakit backup'))
+  FROM needed AS need
   CROSS JOIN LATERAL pg_catalog.pg_identify_object(need.classid, need.objid, 0) AS o
+  LEFT JOIN pg_catalog.pg_proc AS p
+    ON need.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = need.objid
+  LEFT JOIN pg_catalog.pg_type AS t
+    ON need.classid = 'pg_catalog.pg_type'::regclass AND t.oid = need.objid
+  LEFT JOIN pg_catalog.pg_namespace AS ns ON ns.oid = coalesce(p.pronamespace, t.typnamespace)

@@ -35,7 +35,7 @@ _OWN = (
     "sequences",
     "publications",
 )
-_ASIDE = ("foreign_keys_in", "children", "routines", "others", "needs")
+_ASIDE = ("foreign_keys_in", "children", "routines", "others", "mentions", "needs")
 _VERSIONED = re.compile(r"^.*? -- (from|until) (\d+)$")
 
 _Rows = Mapping[tuple[str, int], list[dict[str, Any]]]
@@ -50,12 +50,16 @@ def pinned(connection: Connection) -> Iterator[None]:
     Raises:
         ConfigurationError: there is no transaction, so that they would not stay.
     """
-    rows = _set(connection, PINNED)
+    settings = {
+        **PINNED,
+        "jit": "off",
+    }  # to compile so long a statement takes longer than to run it
+    rows = _set(connection, settings)
     if connection.execute(text("SELECT current_setting('search_path')")).scalar() != "":
         detail = "A portrait is read inside a transaction, which keeps its settings; there is none."
         raise ConfigurationError(detail, remedy="begin one.")
     yield
-    _set(connection, {row.name: row.was for row in rows if row.was != PINNED[row.name]})
+    _set(connection, {row.name: row.was for row in rows if row.was != settings[row.name]})
 
 
 def portray(connection: Connection, oid: int, *, heirs: bool = True) -> Portrait:

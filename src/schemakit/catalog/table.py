@@ -67,7 +67,7 @@ class Constraint:
         enforced: false where it is NOT ENFORCED (18).
         deferrable: whether it is.
         deferred: whether it is INITIALLY DEFERRED.
-        no_inherit: whether children are spared.
+        no_inherit: of a check or not null, whether children are spared.
         local: whether it was declared here, and not only inherited.
         inherited: how many parents have it.
         cloned: whether a partition has it of its parent's.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from schemakit.catalog.table import Policy, Rule, Table, Trigger
 from schemakit.sql.locks import LockMode
-from schemakit.sql.name import quote
+from schemakit.sql.name import Name, quote
 from schemakit.sql.plan import Statement
 
 from .saying import alter, comment, listed, on
@@ -42,17 +42,17 @@ def rule(table: Table, each: Rule) -> Iterator[Statement]:
     yield from comment(f"RULE {quote(each.name)} ON {table.full_name}", each.comment)
 
 
-def policy(table: Table, each: Policy) -> Iterator[Statement]:
+def policy(table: Name, each: Policy) -> Iterator[Statement]:
     """What makes a policy of *table*."""
     parts = [
-        f"CREATE POLICY {quote(each.name)} ON {table.full_name}",
+        f"CREATE POLICY {quote(each.name)} ON {table}",
         f"AS {'PERMISSIVE' if each.permissive else 'RESTRICTIVE'} FOR {_COMMANDS[each.command]}",
         f"TO {listed(each.roles)}" if each.roles else "TO PUBLIC",
         "" if each.using is None else f"USING ({each.using})",
         "" if each.check is None else f"WITH CHECK ({each.check})",
     ]
-    yield on(table.full_name, " ".join(part for part in parts if part))
-    yield from comment(f"POLICY {quote(each.name)} ON {table.full_name}", each.comment)
+    yield on(table, " ".join(part for part in parts if part))
+    yield from comment(f"POLICY {quote(each.name)} ON {table}", each.comment)
 
 
 def default(table: Table, column: str, expression: str | None) -> Statement:

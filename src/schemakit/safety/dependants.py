@@ -40,3 +40,4 @@ def _owners(portrait: Portrait) -> Iterator[str]:
         yield from (each.owner for each in relation.publications if each.scope == "table")
     yield from (each.owner for each in portrait.foreign_keys_in)
     yield from (each.owner for each in portrait.routines)
+    yield from (each.owner for each in portrait.mentions)

@@ -1,13 +1,15 @@
-"""Policies, rules, triggers and defaults of a table that mention relations which stay behind.
+"""Policies, rules, triggers and defaults that mention relations from both sides of a move.
 
-They would keep those from being dropped, or go with them without a word. They are dropped while the
-table is away, and made anew when it is back.
+Those of the table would keep what stays behind from being dropped, or go with it without a word.
+Those of others would keep reading what is gone, as DROP TABLE … CASCADE would not let them. They
+are dropped while the table is away, and made anew when it is back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from schemakit.catalog.dependants import Mention, Other
 from schemakit.catalog.portrait import Portrait
 from schemakit.catalog.table import Table
 from schemakit.sql.name import quote
@@ -28,6 +30,7 @@ def cut(portrait: Portrait) -> Iterator[Statement]:
         for column in table.columns:
             if column.entangled:
                 yield behaviour.default(table, column.name, None)
+    yield from map(_forgotten, portrait.mentions)
 
 
 def tied_again(portrait: Portrait) -> Iterator[Statement]:
@@ -35,7 +38,7 @@ def tied_again(portrait: Portrait) -> Iterator[Statement]:
     for table in portrait.tables:
         for policy in table.policies:
             if policy.entangled:
-                yield from behaviour.policy(table, policy)
+                yield from behaviour.policy(table.full_name, policy)
         for rule in table.rules:
             if rule.entangled:
                 yield from behaviour.rule(table, rule)
@@ -43,6 +46,28 @@ def tied_again(portrait: Portrait) -> Iterator[Statement]:
             if column.entangled:
                 yield behaviour.default(table, column.name, column.default)
         yield from _triggers(portrait, table)
+    for mention in portrait.mentions:
+        yield from mentioned(mention)
+
+
+def _forgotten(mention: Mention) -> Statement:
+    why = "it mentions a table that is not there any more"
+    if mention.policy is not None:
+        sql = f"DROP POLICY {quote(mention.policy.name)} ON {mention.table}"
+    else:
+        column = quote(str(mention.column))
+        sql = f"ALTER TABLE ONLY {mention.table} ALTER {column} DROP DEFAULT"
+    return on(mention.table, sql, why)
+
+
+def mentioned(mention: Mention) -> Iterator[Statement]:
+    """What makes another table's policy or default that mentions this one."""
+    if mention.policy is not None:
+        yield from behaviour.policy(mention.table, mention.policy)
+    else:
+        column = quote(str(mention.column))
+        action = f"ALTER {column} SET DEFAULT {mention.default}"
+        yield on(mention.table, f"ALTER TABLE ONLY {mention.table} {action}")
 
 
 def _triggers(portrait: Portrait, table: Table) -> Iterator[Statement]:
@@ -61,3 +86,8 @@ def _named(table: Table) -> Iterator[tuple[str, str]]:
     yield from (
         ("TRIGGER", each.name) for each in table.triggers if each.entangled and not each.cloned
     )
+
+
+def unmentioned(portrait: Portrait) -> tuple[Other, ...]:
+    """Return what depends on the table and is left as it is: no policy, and no default."""
+    return tuple(each for each in portrait.others if each.kind not in ("policy", "default value"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from schemakit.catalog.table import Constraint, Index, Table
 from schemakit.sql.literal import literal
@@ -116,6 +116,13 @@ def checked_later(table: Table) -> Iterator[Statement]:
     for each in table.constraints:
         if each.kind in ("c", "n") and not each.validated and each.local:
             yield alter(table, f"ADD CONSTRAINT {quote(each.name)} {each.definition}")
+
+
+def validated(table: Table, unproven: Collection[str]) -> Iterator[Statement]:
+    """What proves the checks of *table* that are NOT VALID as its parents' are, and were valid."""
+    for each in table.constraints:
+        if each.kind in ("c", "n") and each.validated and not each.local and each.name in unproven:
+            yield alter(table, f"VALIDATE CONSTRAINT {quote(each.name)}")
 
 
 def commented(table: Table) -> Iterator[Statement]:

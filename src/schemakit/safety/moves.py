@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemakit.catalog.dependants import Routine
-from schemakit.catalog.portrait import Portrait
+from schemakit.catalog.portrait import BACKUP_MARK, Portrait
 from schemakit.catalog.table import Statistics, Table
 from schemakit.sql.name import MAX_IDENTIFIER_BYTES, Name, quote
 from schemakit.sql.plan import Plan, Statement, Step
 
-from . import entangled, foreign_keys, ties, views
+from . import entangled, foreign_keys, ties, twins, views
 from .foreign_keys import Proof
-from .saying import kind_of, on, pins
+from .saying import comment, kind_of, on, pins
 
 _ROUTINES = {"f": "FUNCTION", "w": "FUNCTION", "p": "PROCEDURE", "a": "AGGREGATE"}
 
@@ -69,6 +69,7 @@ def _away(
     yield pins()
     for schema in places.values():
         yield Statement(f"CREATE SCHEMA {quote(schema)}", why="a place of its own")
+        yield from comment(f"SCHEMA {quote(schema)}", BACKUP_MARK)
     yield from ties.disinherited(portrait)
     yield from map(foreign_keys.dropped, keys)
     yield from ties.unpublished(portrait)
@@ -81,12 +82,14 @@ def _away(
         yield _statistics_moved(statistics, statistics.schema, places[statistics.schema])
     for view in portrait.views:
         yield from views.hollowed(view, places[view.schema])
+    yield from twins.away(portrait, places)
 
 
 def _back(
     portrait: Portrait, places: dict[str, str], keys: tuple[foreign_keys.ForeignKey, ...]
 ) -> Iterator[Statement]:
     yield pins()
+    yield from twins.back(portrait)
     for relation in (*portrait.tables, *portrait.views):
         yield _moved(relation, places[relation.schema], relation.schema)
     for statistics in _statistics(portrait):
@@ -133,6 +136,7 @@ def _places(portrait: Portrait, place: str) -> dict[str, str]:
     schemas = {each.schema for each in portrait.relations()}
     schemas.update(each.schema for each in _statistics(portrait))
     schemas.update(each.schema for each in portrait.routines)
+    schemas.update(str(each.schema) for each in twins.going_along(portrait))
     others = sorted(schemas - {portrait.table.schema})
     found = {portrait.table.schema: place}
     for number, schema in enumerate(others, 2):
@@ -147,7 +151,7 @@ def _numbered(place: str, number: int) -> str:
 
 
 def _left(portrait: Portrait) -> tuple[str, ...]:
-    others = (f"{each.kind} {each.identity}" for each in portrait.others)
+    others = (f"{each.kind} {each.identity}" for each in entangled.unmentioned(portrait))
     tied = (
         f"materialized view {each.full_name}, which needs more than the table"
         for each in portrait.views

@@ -16,7 +16,7 @@ from schemakit.catalog.table import Table
 from schemakit.sql.name import Name, quote
 from schemakit.sql.plan import Statement
 
-from . import behaviour, belongings, columns, foreign_keys, grants, indexes, ties, views
+from . import behaviour, belongings, columns, entangled, foreign_keys, grants, indexes, ties, views
 from .foreign_keys import Proof
 from .saying import alter, comment, on, pins
 
@@ -61,7 +61,7 @@ def remake(portrait: Portrait) -> Remake:
         (pins(), *_rest(portrait)),
         (pins(), *_dependants(portrait, keys)),
         tuple(each for key in keys for each in foreign_keys.proof(key, version)),
-        tuple(f"{each.kind} {each.identity}" for each in portrait.others),
+        tuple(f"{each.kind} {each.identity}" for each in entangled.unmentioned(portrait)),
     )
 
 
@@ -94,6 +94,11 @@ def _rest(portrait: Portrait) -> Iterator[Statement]:
     for table in portrait.tables:
         yield from indexes.put_together(table)
         yield from indexes.checked_later(table)
+    unproven = {
+        each.name for one in portrait.tables for each in one.constraints if not each.validated
+    }
+    for table in portrait.tables:
+        yield from indexes.validated(table, unproven)
     yield from _keys_within(portrait)
     for table in portrait.tables:
         yield from indexes.replica_identity(table)
@@ -124,7 +129,7 @@ def _behaviour(portrait: Portrait, table: Table) -> Iterator[Statement]:
     for rule in table.rules:
         yield from behaviour.rule(table, rule)
     for policy in table.policies:
-        yield from behaviour.policy(table, policy)
+        yield from behaviour.policy(table.full_name, policy)
     yield from behaviour.row_security(table)
 
 
@@ -138,6 +143,8 @@ def _dependants(
     found: list[Table | Routine] = [*portrait.views, *portrait.routines]
     for each in sorted(found, key=lambda one: one.depth):
         yield from _routine(each) if isinstance(each, Routine) else views.made(each)
+    for mention in portrait.mentions:
+        yield from entangled.mentioned(mention)
 
 
 def _routine(routine: Routine) -> Iterator[Statement]:

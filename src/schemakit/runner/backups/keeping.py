@@ -137,7 +137,8 @@ def removed(
 def _chosen(registry: Registry, chosen: Sequence[Backup | str] | None) -> Flow[tuple[Backup, ...]]:
     if chosen is None:
         found = yield from registry.entries()
-        return tuple(each for each in found if each.status == "EXPIRED")
+        # The oldest first: a type that two of them need lies with the one that was made last.
+        return tuple(each for each in reversed(found) if each.status == "EXPIRED")
     entries: tuple[Backup, ...] = ()
     for each in chosen:
         entries += ((yield from registry.entry(each)),)

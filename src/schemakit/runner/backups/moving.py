@@ -11,24 +11,23 @@ from schemakit.catalog.backup import Backup, Source, shown
 from schemakit.catalog.portrait import PINNED, Portrait
 from schemakit.catalog.portray import portray
 from schemakit.errors import AccessDenied, HasDependants
-from schemakit.runner.flow import Fetch, Flow, Run
+from schemakit.runner.flow import Fetch, Flow
 from schemakit.safety.dependants import dependants, owners
 from schemakit.safety.manifest import Manifest
 from schemakit.safety.moves import move
 from schemakit.safety.permission import Loss, permitted
 from schemakit.sql.literal import literal
-from schemakit.sql.name import Name, quote
+from schemakit.sql.name import Name
 
 from . import sources
 from .copying import kept_for
 from .counting import rows_of
 from .pins import WHOLE, under
 from .registry import Registry
+from .sending import sent
 
 #: Settings that the statements of a move SET for the transaction; others may share it.
 SPOKEN = PINNED | {"check_function_bodies": "off"}
-#: By which a schema that a move was given is told from any other.
-MARK = "schemakit backup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +70,7 @@ class Drop:
         files: dict[int, int | None]
         oids = [each.oid for each in portrait.relations()]
         files = yield Fetch(partial(archive.files, oids=oids))
-        marks = [
-            f"COMMENT ON SCHEMA {quote(each)} IS {literal(MARK)}" for each in way.places.values()
-        ]
-        yield Run(";\n".join([*(each.sql for each in way.away), *marks]), long=True)
+        yield from sent(way.away)
         kept: Portrait = yield Fetch(partial(portray, oid=source.oid))
         having = {oid: file for oid, file in files.items() if file is not None}
         manifest = Manifest(portrait, way.places, having, kept)

@@ -21,6 +21,7 @@ from .moving import SPOKEN, Drop
 from .pins import under
 from .registry import Registry
 from .results import Restored
+from .sending import sent
 
 #: NOT NULL, foreign key, unique, check and exclusion violations.
 _VIOLATIONS = frozenset({"23502", "23503", "23505", "23514", "23P01"})
@@ -57,7 +58,7 @@ class Return:
             raise BackupMissing(f"{self.backup.name} was restored or removed by another process.")
         overwritten = yield from self._out_of_the_way()
         way = move(manifest.portrait, self.backup.name)
-        yield Run(";\n".join(each.sql for each in way.back), long=True)
+        yield from sent(way.back)
         unproven = yield from proven(way.proofs)
         return Restored(self.backup.original, self.backup, self.backup.rows, overwritten, unproven)
 
