@@ -28,9 +28,8 @@ ALLOWED = Settings(allow_destructive="ticket 4711")
 
 
 def migrating(directory, body):
-    directory.revision("r1", down=None, upgrade="from schemakit import migration_safety as ms\nconn = op.get_bind()\n"
-                       + body)  # fmt: skip
-    return directory
+    opening = "from schemakit import migration_safety as ms\nconn = op.get_bind()\n"
+    return directory.revision("r1", opening + body, down=None)
 
 
 async def upgraded(engine, directory, body, settings=ALLOWED):

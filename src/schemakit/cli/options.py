@@ -113,6 +113,12 @@ _RECORD = (
         help="Keep a history in schemakit.history; `history --recorded` shows it.",
     ),
 )
+cleanup_backups = click.option(
+    "--cleanup-backups",
+    is_flag=True,
+    default=None,
+    help="Remove backups that have expired, when it has ended well.",
+)
 allow_destructive = click.option(
     "--allow-destructive",
     metavar="REASON",

@@ -330,5 +330,6 @@ async def status(call: Call) -> ExitCode:
 backups = InOrder(
     "backups",
     commands=[list_, create, verify, extend, cleanup, restore, export, import_, status],
-    help="List, make, verify, restore and remove backups of tables.",
+    help="List, make, verify, restore and remove backups of tables.\n\n\b\nExample:\n"
+    "  schemakit backups list\n  schemakit backups restore chunks_backup_20260101_120000",
 )
