@@ -199,7 +199,7 @@ def restored(value: Restored) -> Object:
 
     ``table`` (an object of ``name``, ``schema``), ``rows``, ``backup`` (see `backup`),
     ``overwritten`` (the backup of what was there before, or null), ``unproven`` (foreign keys that
-    do not hold any more, in words).
+    do not hold any more) and ``left`` (what could not be put back), in words.
     """
     overwritten = value.overwritten
     return {
@@ -208,6 +208,7 @@ def restored(value: Restored) -> Object:
         "backup": backup(value.backup),
         "overwritten": None if overwritten is None else backup(overwritten),
         "unproven": list(value.unproven),
+        "left": list(value.left),
     }
 
 
