@@ -17,6 +17,7 @@ NAMES = (
     "redirect",
     "partitions",
     "backups",
+    "files",
 )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemakit.sql.name import Name
 
-from .backup import REGISTRY, Backup, Places, Source, SourceColumn
+from .backup import REGISTRY, Backup, Leaf, Places, PortableColumn, Source, SourceColumn
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -157,3 +157,14 @@ def orphans(connection: Connection, schema: str) -> tuple[Name, ...]:
     known = {each.name for each in backups(connection, schema)}
     rows = _rows(connection, "archived", schema)
     return tuple(Name(row.name, row.schema) for row in rows if row.called not in known)
+
+
+def leaves(connection: Connection, oid: int) -> tuple[Leaf, ...]:
+    """Return the tables that hold the rows of the table *oid*: itself, or what is below it."""
+    rows = _rows(connection, "leaves", oid)
+    return tuple(Leaf(Name(row.name, row.schema), row.heir) for row in rows)
+
+
+def portable(connection: Connection, oid: int) -> tuple[PortableColumn, ...]:
+    """Return the columns of the table *oid*, as a file may hold them."""
+    return tuple(PortableColumn(*row) for row in _rows(connection, "portable", oid))

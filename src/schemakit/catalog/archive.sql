@@ -205,3 +205,37 @@ SELECT nspname::text, '', nspname::text
  WHERE nspname ~ '_backup_\d{8}_\d{6}(_n\d+)?$'
    AND pg_catalog.obj_description(oid, 'pg_namespace') = 'schemakit backup'
  ORDER BY 1, 2
+
+-- name: leaves
+-- The tables that hold the rows of $1: itself or its partitions, and what else inherits from it.
+WITH RECURSIVE tree AS (
+  SELECT c.oid, c.relkind, c.relnamespace, c.relname, false AS heir
+    FROM pg_catalog.pg_class AS c WHERE c.oid = $1::bigint::oid
+  UNION
+  SELECT c.oid, c.relkind, c.relnamespace, c.relname, NOT c.relispartition
+    FROM tree AS t
+    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid
+    JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+)
+SELECT n.nspname::text AS schema, t.relname::text AS name, t.heir
+  FROM tree AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
+ WHERE t.relkind IN ('r', 'f')
+ ORDER BY t.oid
+
+-- name: portable
+-- The columns of the table $1, each with whether it only means the same elsewhere as text: types of
+-- users, those that hold an oid of this database, and those without a binary form.
+SELECT a.attname::text AS name,
+       pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
+       t.oid >= 12000 AND t.typnamespace <> 'pg_catalog'::regnamespace
+         OR e.typsend = 0
+         OR e.oid IN ('regproc'::regtype, 'regprocedure'::regtype, 'regoper'::regtype,
+                      'regoperator'::regtype, 'regclass'::regtype, 'regtype'::regtype,
+                      'regconfig'::regtype, 'regdictionary'::regtype, 'regnamespace'::regtype,
+                      'regrole'::regtype, 'regcollation'::regtype) AS as_text
+  FROM pg_catalog.pg_attribute AS a
+  JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+  JOIN pg_catalog.pg_type AS e
+       ON e.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END
+ WHERE a.attrelid = $1::bigint::oid AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attnum

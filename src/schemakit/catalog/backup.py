@@ -138,6 +138,23 @@ class SourceColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaf:
+    """A table with rows below another; an *heir* inherits from that, and is no partition."""
+
+    name: Name
+    heir: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PortableColumn:
+    """A column as a file holds it; *as_text* where its values mean nothing elsewhere."""
+
+    name: str
+    type: str
+    as_text: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Places:
     """What there is of a registry.
 

@@ -50,8 +50,11 @@ class Call:
     output: Output
 
     @asynccontextmanager
-    async def engine(self) -> AsyncIterator[AsyncEngine]:
+    async def engine(self, *, directory: bool = True) -> AsyncIterator[AsyncEngine]:
         """Yield an engine on the database.
+
+        Args:
+            directory: whether the verb is of no use without a migrations directory.
 
         Raises:
             ConfigurationError: no database was named; no migrations directory to start one for.
@@ -63,7 +66,8 @@ class Call:
             case Embedded(data):
                 from schemakit.runner.locate import locate  # noqa: PLC0415 - not for `--help`
 
-                locate(self.migrations)  # before a server is started in vain
+                if directory:
+                    locate(self.migrations)  # before a server is started in vain
                 self.output.note(f"PostgreSQL in {data} ...")
                 async with database.embedded(data) as engine:
                     yield engine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -66,7 +66,7 @@ SPEECH = (
 )
 
 _SECONDS = click.FloatRange(min=0)
-_RUNNING = (
+_LOCK = (
     click.option(
         "--lock-wait",
         type=_SECONDS,
@@ -78,6 +78,8 @@ _RUNNING = (
         type=click.Choice(["auto", "session", "transaction", "lease"]),
         help="How the migration lock is held; auto sees most poolers.  [default: auto]",
     ),
+)
+_LIMITS = (
     click.option(
         "--lock-timeout",
         type=_SECONDS,
@@ -94,15 +96,33 @@ _RUNNING = (
         "--retry-for",
         type=_SECONDS,
         metavar="SECONDS",
-        help="How long a revision that met a lock is tried again; 0 tries once.  [default: 120]",
+        help="How long what met a lock is tried again; 0 tries once.  [default: 120]",
     ),
-    click.option("--role", metavar="NAME", help="The role to migrate as (SET ROLE)."),
+    click.option("--role", metavar="NAME", help="The role to do it as (SET ROLE)."),
+)
+_BACKUPS = click.option(
+    "--backup-schema",
+    metavar="NAME",
+    help="Where backups are kept.  [default: schemakit_backups]",
+)
+_RECORD = (
     click.option(
         "--record",
         is_flag=True,
         default=None,
         help="Keep a history in schemakit.history; `history --recorded` shows it.",
     ),
+)
+cleanup_backups = click.option(
+    "--cleanup-backups",
+    is_flag=True,
+    default=None,
+    help="Remove backups that have expired, when it has ended well.",
+)
+allow_destructive = click.option(
+    "--allow-destructive",
+    metavar="REASON",
+    help="Why rows may be destroyed; it is the permission, and is recorded.",
 )
 #: What `taken_call` makes settings of.
 _BEHAVIOUR = (
@@ -114,12 +134,24 @@ _BEHAVIOUR = (
     "role",
     "record",
     "on_ahead",
+    "allow_destructive",
+    "backup_schema",
+    "cleanup_backups",
 )
 
 
 def running(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a verb the options of a run that changes the database."""
-    for option in reversed(_RUNNING):
+    return _given(function, (*_LOCK, *_LIMITS, *_RECORD))
+
+
+def limits(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb the options of a call about backups."""
+    return _given(function, (*_LIMITS, _BACKUPS))
+
+
+def _given(function: Callable[..., Any], options: Sequence[Any]) -> Callable[..., Any]:
+    for option in reversed(options):
         function = option(function)
     return function
 

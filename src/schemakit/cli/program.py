@@ -12,7 +12,8 @@ from schemakit import __version__
 
 from .exit_codes import ExitCode
 from .output import Output
-from .verbs import author, inspect, migrate, plan
+from .verb import InOrder
+from .verbs import author, backups, inspect, migrate, plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,7 @@ VERBS = (
     inspect.heads,
     inspect.history,
     inspect.sql,
+    backups.backups,
 )
 
 _CODES = "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)
@@ -53,12 +55,7 @@ Completion of verbs and options with TAB, in ~/.bashrc (or ~/.zshrc with zsh_sou
 """
 
 
-class _InOrder(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(self.commands)
-
-
-@click.group(cls=_InOrder, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=InOrder, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="schemakit")
 def program() -> None:
     """Migrate a PostgreSQL database with the revisions of an Alembic directory.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Self, TextIO
 
 import click
@@ -26,11 +27,23 @@ class Lines:
     """A line on stderr for whatever begins or needs attention."""
 
     kinds = frozenset({"revision_started", "waiting_for_lock", "retrying", "blocked", "notice"})
+    #: Seconds between two lines that say how far it is.
+    every = 5.0
+
+    def __init__(self) -> None:
+        self._told = monotonic()
 
     def __call__(self, event: Event) -> None:
-        """Write *event*, if it is one of `kinds`."""
-        if event.kind in self.kinds:
+        """Write *event*, if it is one of `kinds`, or the time has come to say how far it is."""
+        if event.kind in self.kinds or (event.kind == "progress" and self._due(event)):
             click.echo(line(event), err=True)
+
+    def _due(self, event: Event) -> bool:
+        done, now = event.bytes == event.of_bytes, monotonic()
+        if not done and now - self._told < self.every:
+            return False
+        self._told = now
+        return True
 
 
 class Live:
@@ -75,6 +88,12 @@ class Live:
             self._screen.console.print(line(event), markup=False, highlight=False)
         elif event.kind == "waiting_for_lock":
             self._bar.update(self._task, description="waiting for the migration lock")
+        elif event.kind == "progress":
+            share = 100 * event.bytes // event.of_bytes if event.of_bytes else 0
+            total = 100 if event.of_bytes else None
+            self._bar.update(
+                self._task, description=str(event), completed=min(share, 100), total=total
+            )
         elif event.revision is not None:
             done = event.position - (event.kind != "revision_finished")
             name = f"{event.command} {event.revision.id}"

@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 Verb = Callable[..., Awaitable[ExitCode]]
 
 
+class InOrder(click.Group):
+    """Verbs, listed in the order in which they were given."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return their names."""
+        return list(self.commands)
+
+
 def verb(
     function: Verb, shared: Sequence[click.Option] = (*options.DATABASE, *options.DIRECTORY)
 ) -> click.Command:
@@ -39,7 +47,7 @@ def verb(
     """
     own = list(reversed(getattr(function, "__click_params__", [])))
     return click.Command(
-        function.__name__,
+        function.__name__.rstrip("_"),  # a keyword of Python's may be a verb
         callback=partial(_enter, function),
         params=[*own, *shared, *options.SPEECH],
         help=cleandoc(function.__doc__ or ""),

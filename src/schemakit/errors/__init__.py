@@ -21,6 +21,7 @@ does not say the way out is not finished.
      │   ├─ LeafUnknown                    no leaf takes that, or is called that
      │   ├─ TableUnknown                   no such table
      │   ├─ BackupUnknown                  no such backup in the registry
+     │   ├─ BackupFileUnknown              a file that is no backup
      │   └─ MultipleHeads                  ``head`` is ambiguous
      ├─ ConnectionFailed                   no connection to the server was to be had
      ├─ ConnectionLost                     the connection broke
@@ -44,7 +45,9 @@ does not say the way out is not finished.
      │   ├─ BackupMissing                  it, or a part of it, is gone
      │   ├─ BackupTruncated                rows are missing, or there are more
      │   ├─ BackupEdited                   its rows are others
-     │   └─ BackupAltered                  its columns or other facets are others
+     │   ├─ BackupAltered                  its columns or other facets are others
+     │   └─ BackupFileDamaged              its file was cut or changed
+     ├─ BackupFileFailed                   a file or stream cannot be written or read
      ├─ RestoreRefused                     a restore would destroy or hide something
      ├─ TransactionRefused                 cannot run inside the caller's transaction
      ├─ StatementRefused                   SQL that asyncpg cannot be made to run
@@ -73,6 +76,9 @@ if TYPE_CHECKING:
 BackupAltered = backups.BackupAltered
 BackupDamaged = backups.BackupDamaged
 BackupEdited = backups.BackupEdited
+BackupFileDamaged = backups.BackupFileDamaged
+BackupFileFailed = backups.BackupFileFailed
+BackupFileUnknown = backups.BackupFileUnknown
 BackupMissing = backups.BackupMissing
 BackupTooLarge = backups.BackupTooLarge
 BackupTruncated = backups.BackupTruncated

@@ -93,6 +93,24 @@ class BackupAltered(BackupDamaged):
     """The columns or other facets of a backup are not those that were put away."""
 
 
+class BackupFileDamaged(BackupDamaged):
+    """The file of a backup was cut or changed; the database was not touched."""
+
+    remedy = "fetch it again from where it was kept, or export the backup anew."
+
+
+class BackupFileUnknown(ConfigurationError):
+    """That is no backup that this schemakit can read."""
+
+    remedy = "give a file that export_backup (schemakit backups export) has written."
+
+
+class BackupFileFailed(SchemakitError):
+    """The file or stream of a backup could not be written or read."""
+
+    remedy = "see to what the operating system names, and try again: nothing half is left."
+
+
 class RestoreRefused(SchemakitError):
     """The restore would destroy or hide something; nothing was touched."""
 

@@ -7,6 +7,7 @@ durations are seconds, and nothing but str, int, float, bool, None, list and dic
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from schemakit.sql import Name
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
+    from schemakit.catalog.backup import Backup
     from schemakit.catalog.model import Entry
-    from schemakit.errors import SchemakitError
+    from schemakit.errors import BackupDamaged, SchemakitError
+    from schemakit.runner.backups.keeping import Cleaned, Overview
+    from schemakit.runner.backups.results import Restored
+    from schemakit.runner.backups.verifying import Verification
     from schemakit.runner.findings import Drift, Status
     from schemakit.runner.planning.model import Plan, PlannedRevision
     from schemakit.runner.results import Event, Result
@@ -73,7 +78,7 @@ def event(value: Event) -> Object:
 
     ``kind``, ``command``, ``revision`` (see `revision`, or null), ``position``, ``total``,
     ``seconds``, ``holders`` (objects of ``pid``, ``application_name``, ``client``, ``state``,
-    ``seconds``, ``query``), ``message``.
+    ``seconds``, ``query``), ``message``, and of ``progress`` ``rows``, ``bytes``, ``of_bytes``.
     """
     return _object(value)
 
@@ -143,6 +148,93 @@ def written(revisions: Sequence[Revision]) -> Object:
     return {"written": _plain(revisions)}
 
 
+def backup(value: Backup) -> Object:
+    """Return a backup.
+
+    ``id``, ``name``, ``kind`` (``move``, ``copy``, ``column``), ``original`` and ``relation``
+    (objects of ``name``, ``schema``), ``status`` (``ACTIVE``, ``EXPIRING SOON``, ``EXPIRED``),
+    ``rows``, ``exact`` (were they counted), ``bytes``, ``created``, ``kept_until`` (ISO 8601; null
+    for ever), ``revision``, ``reason``, ``user``, ``role``, ``host``, ``application_name``,
+    ``schemakit``, ``digest``, ``verified`` (ISO 8601), ``there`` (is it really), ``oid``,
+    ``read`` (when this was asked).
+    """
+    return _object(value) | {"status": value.status}
+
+
+def backups(found: Sequence[Backup]) -> Object:
+    """Return ``backups`` (see `backup`), newest first; maybe none."""
+    return {"backups": [backup(each) for each in found]}
+
+
+def cleaned(value: Cleaned) -> Object:
+    """Return what was removed.
+
+    ``removed`` (see `backup`), ``failed`` (objects of ``backup``, ``why``), ``dry_run`` (was
+    nothing done).
+    """
+    return {
+        "removed": [backup(each) for each in value.removed],
+        "failed": [{"backup": backup(each), "why": why} for each, why in value.failed],
+        "dry_run": value.dry_run,
+    }
+
+
+def overview(value: Overview) -> Object:
+    """Return how the backups stand.
+
+    ``backups`` (see `backup`), ``orphans`` (in no registry; objects of ``name``, which is empty
+    for a whole schema, and ``schema``), ``missing`` (names), ``rows``, ``bytes`` (of all that are
+    there), ``statuses`` (how many have each).
+    """
+    statuses = ("ACTIVE", "EXPIRING SOON", "EXPIRED")
+    return {
+        "backups": [backup(each) for each in value.backups],
+        "orphans": _plain(value.orphans),
+        "missing": [each.name for each in value.missing],
+        "rows": value.rows,
+        "bytes": value.bytes,
+        "statuses": {status: len(value.with_status(status)) for status in statuses},
+    }
+
+
+def restored(value: Restored) -> Object:
+    """Return what was restored.
+
+    ``table`` (an object of ``name``, ``schema``), ``rows``, ``backup`` (see `backup`),
+    ``overwritten`` (the backup of what was there before, or null), ``unproven`` (foreign keys that
+    do not hold any more) and ``left`` (what could not be put back), in words.
+    """
+    overwritten = value.overwritten
+    return {
+        "table": _plain(value.table),
+        "rows": value.rows,
+        "backup": backup(value.backup),
+        "overwritten": None if overwritten is None else backup(overwritten),
+        "unproven": list(value.unproven),
+        "left": list(value.left),
+    }
+
+
+def verified(good: Sequence[Verification], bad: Sequence[tuple[str, BackupDamaged]]) -> Object:
+    """Return what was compared.
+
+    ``verified`` (objects of ``backup``, ``rows``, ``facets``, ``against``: see `Verification`) and
+    ``damaged`` (objects of ``name``, ``type``, ``message``, ``differences``).
+    """
+    return {
+        "verified": [_object(each) | {"backup": backup(each.backup)} for each in good],
+        "damaged": [
+            {
+                "name": name,
+                "type": type(error).__name__,
+                "message": error.detail,
+                "differences": list(error.differences),
+            }
+            for name, error in bad
+        ],
+    }
+
+
 def error(value: SchemakitError) -> Object:
     """Return ``error``: an object of ``type`` (the class), ``message``, ``remedy`` (may be empty).
 
@@ -170,6 +262,8 @@ def _plain(value: object) -> object:
         return value._asdict()
     if isinstance(value, LockMode):
         return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):
         return _object(value)
     if isinstance(value, tuple | list):

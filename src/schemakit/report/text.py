@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from schemakit.catalog.backup import Backup
     from schemakit.catalog.model import Entry
+    from schemakit.errors import BackupDamaged
+    from schemakit.runner.backups.verifying import Verification
     from schemakit.runner.revisions import Revision
 
 #: Follows the revision that the database stands at.
@@ -49,3 +52,20 @@ def history(shown: Sequence[Revision], current: Sequence[str] | None) -> str:
 def recorded(entries: Sequence[Entry]) -> str:
     """Return a line per entry of the durable history."""
     return "\n".join(map(str, entries)) or "nothing is recorded (see Settings.record)"
+
+
+def backups(found: Sequence[Backup]) -> str:
+    """Return a line per backup."""
+    return "\n".join(map(str, found)) or "no backups"
+
+
+def removal(found: Sequence[Backup]) -> str:
+    """Return what is about to be removed, a line each."""
+    return "To be removed:\n" + "\n".join(f"  {backup}" for backup in found)
+
+
+def verified(good: Sequence[Verification], bad: Sequence[tuple[str, BackupDamaged]]) -> str:
+    """Return a line per backup that is what was put away, and why the others are not."""
+    lines = [f"ok       {each}" for each in good]
+    lines += [f"DAMAGED  {name}: {error.summary} {error.detail}" for name, error in bad]
+    return "\n".join(lines) or "no backups"

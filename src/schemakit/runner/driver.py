@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
 from . import wire
-from .flow import Fetch, Flow, Inside, Notify, Request, Run, Sleep
+from .flow import Fetch, Flow, Inside, Notify, Request, Run, Sleep, Stream
 from .target import isolation_level
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def drive(
             proceed = partial(flow.throw, error)
 
 
-def _answer(connection: Connection, request: Request, notify: Callable[[Any], None]) -> Any:
+def _answer(  # noqa: PLR0911 - one for each request there is
+    connection: Connection, request: Request, notify: Callable[[Any], None]
+) -> Any:
     match request:
         case Run(sql, long=True):
             return run_simple(connection, sql)
@@ -66,6 +68,8 @@ def _answer(connection: Connection, request: Request, notify: Callable[[Any], No
         case Fetch(read):
             with wire.time_limit(connection):
                 return read(connection)
+        case Stream(copy):
+            return _stream(connection, copy)
         case Inside():
             return _inside(connection)
         case Sleep(seconds):
@@ -78,6 +82,13 @@ def _inside(connection: Connection) -> bool:
     adapted = wire.adapted(connection)
     autocommit = isolation_level(connection) == "AUTOCOMMIT"
     return not autocommit or bool(adapted.driver_connection.is_in_transaction())
+
+
+def _stream(connection: Connection, copy: Callable[[Any], Awaitable[_T]]) -> _T:
+    try:
+        return await_only(wire.with_driver(wire.adapted(connection), copy))
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise DBAPIError("COPY", None, error) from error  # as SQLAlchemy raises them
 
 
 def run_simple(connection: Connection, sql: str) -> str:

@@ -99,6 +99,21 @@ class Observation:
         if not self._busy and self.journal is not None:
             self.journal.sent(sql)
 
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """Have nothing be seen but what `own` is told: a flow of ours runs in a revision."""
+        before, self._busy = self._busy, True
+        try:
+            yield
+        finally:
+            self._busy = before
+
+    def own(self, sql: str) -> None:
+        """A flow of ours is about to send *sql* for the revision."""
+        self.sends += 1
+        if self.journal is not None:
+            self.journal.sent(sql)
+
     def may_yield(self, adapted: object, /) -> bool:
         """Whether what waits now may be cancelled: it is rolled back whole, and has a limit."""
         journal = self.journal

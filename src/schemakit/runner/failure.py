@@ -244,11 +244,14 @@ _TOKEN = re.compile(r"\"'.*")
 
 
 def brief(error: BaseException) -> str:
-    """Return the first line of *error*: what the server says, without statement and values."""
+    """Return the first line of *error*: what the server says, without statement and values.
+
+    An error of ours is its sentence and its detail, whole: the lines of that name what it is about.
+    """
+    if isinstance(error, SchemakitError):
+        return f"{error.summary} {error.detail}".strip()
     original = getattr(error, "orig", None)
     text = str(getattr(original, "__cause__", None) or original or error)
-    if isinstance(error, SchemakitError):
-        text = f"{error.summary} {error.detail}"
     line = text.strip().split("\n")[0]
     state = _sqlstate(original) or _sqlstate(error)
     if state.startswith("22"):  # data exceptions quote the value; others quote names

@@ -7,7 +7,7 @@ is raised where it was asked for, so that a flow tidies up after itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,6 +34,16 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """Await *copy* with asyncpg's connection; sends what it returns.
+
+    For COPY, whose rows come or go while it runs. Takes as long as it takes.
+    """
+
+    copy: Callable[[Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Inside:
     """Ask whether what is sent now runs in a transaction that somebody else ends; sends a bool."""
 
@@ -52,6 +62,6 @@ class Notify:
     event: Any
 
 
-Request = Run | Fetch | Inside | Sleep | Notify
+Request = Run | Fetch | Stream | Inside | Sleep | Notify
 _T = TypeVar("_T")
 Flow = Generator[Request, Any, _T]

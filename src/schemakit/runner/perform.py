@@ -17,7 +17,7 @@ from schemakit.errors import AccessDenied, OperationFailed, RoutingFailed, Unsup
 
 from . import broken, failure, poolers, routing, wire
 from .driver import drive
-from .flow import Fetch, Flow, Request, Run
+from .flow import Fetch, Flow, Request, Run, Stream
 from .limits import Limits
 from .migrate import refuse_read_only
 from .reporter import OnEvent, Reporter
@@ -49,7 +49,7 @@ class Watched(Attempt):
 
     def note(self, request: Request) -> None:
         """Count *request*, which is about to be met."""
-        self.sends += isinstance(request, Run | Fetch)
+        self.sends += isinstance(request, Run | Fetch | Stream)
 
 
 async def perform(  # noqa: PLR0913 - what a call is made of

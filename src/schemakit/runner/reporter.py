@@ -18,6 +18,7 @@ _log = logging.getLogger("schemakit")
 # Else Python would print warnings to stderr where the application configures no logging.
 _log.addHandler(logging.NullHandler())
 _LEVELS = {
+    "progress": logging.DEBUG,
     "waiting_for_lock": logging.WARNING,
     "retrying": logging.WARNING,
     "blocked": logging.WARNING,

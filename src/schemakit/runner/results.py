@@ -24,6 +24,7 @@ EventKind = Literal[
     "retrying",
     "blocked",
     "notice",
+    "progress",
     "finished",
 ]
 
@@ -83,7 +84,8 @@ class Event:
 
     Attributes:
         kind: ``started``, ``waiting_for_lock``, ``revision_started``, ``revision_finished``,
-            ``revision_failed``, ``retrying``, ``blocked``, ``notice`` or ``finished``.
+            ``revision_failed``, ``retrying``, ``blocked``, ``notice``, ``progress`` or
+            ``finished``.
         command: ``upgrade``, ``downgrade``, ``stamp``, or the name of another call.
         revision: the revision it is about, if it is about one.
         position: which revision of the run that is, from 1.
@@ -92,6 +94,9 @@ class Event:
             or will wait (retrying).
         holders: who holds the lock (waiting_for_lock) or was in the way (retrying, blocked).
         message: one line for a log.
+        rows: how many have come through (progress); until the end by their share of the bytes.
+        bytes: how many have (progress), before compression.
+        of_bytes: how many there will be, by an estimate; 0 if there is none.
     """
 
     kind: EventKind
@@ -102,6 +107,9 @@ class Event:
     seconds: float = 0.0
     holders: tuple[LockHolder, ...] = ()
     message: str = ""
+    rows: int = 0
+    bytes: int = 0
+    of_bytes: int = 0
 
     def __str__(self) -> str:
         """The message."""

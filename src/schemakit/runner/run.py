@@ -106,6 +106,9 @@ async def _execute(target: Target, order: Order, reporter: Reporter) -> Result:
         async with opened(target, order.settings.server_timeout) as session:
             session.role = order.settings.role
             result = await _done(Run(order, directory, session, reporter, began))
+        if order.settings.cleanup_backups and order.command == "upgrade":
+            tidying = await asyncio.to_thread(import_module, f"{__package__}.backups.tidying")
+            await tidying.tidied(target, order.settings, order.command, reporter)
         finished = Event("finished", order.command, seconds=result.duration, message=str(result))
         await reporter.tell(finished)
     except BaseException as error:

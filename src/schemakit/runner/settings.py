@@ -55,6 +55,9 @@ class Settings:
         allow_destructive: the reason for which calls may destroy rows: it is their permission, and
             is recorded (SCHEMAKIT_ALLOW_DESTRUCTIVE). See `schemakit.safety`.
         backup_schema: where backups and their registry are kept (SCHEMAKIT_BACKUP_SCHEMA).
+        cleanup_backups: have `upgrade` remove the backups that have expired, when it has ended
+            well; what goes wrong with that is reported, and fails nothing
+            (SCHEMAKIT_CLEANUP_BACKUPS).
 
     Raises:
         ConfigurationError: a value makes no sense.
@@ -73,6 +76,7 @@ class Settings:
     index: str | Path = "auto"
     allow_destructive: str = ""
     backup_schema: str = "schemakit_backups"
+    cleanup_backups: bool = False
 
     def __post_init__(self) -> None:
         for name in _SECONDS:
@@ -116,7 +120,7 @@ _WORDS |= {"0": False, "false": False, "off": False, "no": False, "": False}
 
 def _parsed(name: str, raw: str) -> float | bool | str:
     variable = f"{_PREFIX}{name.upper()}={raw!r}"
-    if name == "record":
+    if name in ("record", "cleanup_backups"):
         if raw.lower() not in _WORDS:
             raise ConfigurationError(f"{variable} is neither on nor off.", remedy="give 1 or 0.")
         return _WORDS[raw.lower()]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     AssertionPool,
@@ -21,6 +21,8 @@ from sqlalchemy import (
     StaticPool,
 )
 from sqlalchemy.util import await_only
+
+_T = TypeVar("_T")
 
 
 def adapted(connection: Connection) -> Any:
@@ -58,12 +60,16 @@ async def send_simple(adapted_connection: Any, sql: str) -> str:
     Returns:
         The status tag of the last statement, e.g. ``UPDATE 3``.
     """
+    return str(await with_driver(adapted_connection, lambda driver: driver.execute(sql)))
+
+
+async def with_driver(adapted_connection: Any, work: Callable[[Any], Awaitable[_T]]) -> _T:
+    """Await *work* with asyncpg's own connection, in the same way."""
     async with adapted_connection._execute_mutex:  # noqa: SLF001 - see the module
         if adapted_connection._transaction is None:  # noqa: SLF001
             with _begin_held_back(carrier(adapted_connection)):
                 await adapted_connection._start_transaction()  # noqa: SLF001
-        status = await adapted_connection.driver_connection.execute(sql)
-    return str(status)
+        return await work(adapted_connection.driver_connection)
 
 
 def carrier(adapted_connection: Any) -> Any:
@@ -81,6 +87,12 @@ def _begin_held_back(held_by: Any) -> Iterator[None]:
         yield
     finally:
         held_by.begins = False
+
+
+def observer(adapted_connection: Any) -> Any:
+    """Return who observes the run that it is in; None outside of one."""
+    bridge = getattr(getattr(type(adapted_connection), "_schemakit", None), "bridge", None)
+    return getattr(bridge, "observer", None)
 
 
 def in_transaction(adapted_connection: Any) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         list_backups,
         verify_backup,
     )
+    from schemakit.runner.backups.file_calls import export_backup, import_backup
     from schemakit.runner.backups.keeping import Cleaned, Overview
     from schemakit.runner.backups.results import Restored
     from schemakit.runner.backups.undoing import (
@@ -49,8 +50,10 @@ __all__ = [
     "cleanup_backups",
     "drop_column",
     "drop_table",
+    "export_backup",
     "extend_backup",
     "guarded_table",
+    "import_backup",
     "list_backups",
     "permitted",
     "reason_given",
@@ -70,6 +73,7 @@ _HOMES = {
         "list_backups",
         "verify_backup",
     ),
+    "schemakit.runner.backups.file_calls": ("export_backup", "import_backup"),
     "schemakit.runner.backups.keeping": ("Cleaned", "Overview"),
     "schemakit.runner.backups.results": ("Restored",),
     "schemakit.runner.backups.undoing": (

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 @click.argument("revision", default="head")
 @options.running
 @options.on_ahead
+@options.allow_destructive
+@options.cleanup_backups
 async def upgrade(call: Call, revision: str) -> ExitCode:
     """Bring the database to REVISION, by default to the newest one.
 
@@ -56,6 +58,7 @@ def _step_back(context: click.Context, _: click.Parameter, revision: str) -> str
 @verb
 @click.argument("revision", callback=_step_back)
 @options.running
+@options.allow_destructive
 async def downgrade(call: Call, revision: str) -> ExitCode:
     """Take the database back to REVISION. What the revisions drop is lost.
 

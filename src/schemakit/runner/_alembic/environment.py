@@ -18,7 +18,7 @@ from schemakit.errors import EnvironmentRefused, TransactionRefused
 from schemakit.runner.limits import own_lock_timeout
 from schemakit.sql import Name
 
-from . import callers, drift, proxies
+from . import callers, drift, operations, proxies  # noqa: F401 - operations registers its own
 from .borrowed import BorrowedConnection, BorrowedEngine, borrowed, managed
 from .bridge import bridged
 from .careful import CarefulMigrationContext

@@ -120,6 +120,17 @@ class Watch(Observation):
             raise StatementRefused(why, remedy="a raw cursor's statement cannot be left out.")
         self._page.amend(reason="by a raw cursor: not measured")
 
+    def own(self, sql: str) -> None:
+        """A flow of ours is about to send *sql*; it is written down, and not left out."""
+        super().own(sql)
+        self._settle()
+        for part in statements_of(sql, parser.split) if self._in_revision else ():
+            planned = planned_statement(part, self._made, autocommit=self._autocommit)
+            if leading_keyword(part) != "select" and not _is_aside(planned):
+                own = replace(planned, reason="schemakit's own: not measured")
+                self._page.statements.append(own)
+                self._page.began = None
+
     def failed(self, why: str) -> bool:
         """Whether a statement was running, which is noted to have failed since *why*."""
         page = self._page if self.journal and self.journal.blamed else Page()
@@ -219,11 +230,11 @@ class Watch(Observation):
 
     def _asked(self, question: Callable[..., Any], *arguments: Any) -> Any:
         """Ask the catalog, unseen by everybody who watches the statements."""
-        self._busy = True
+        before, self._busy = self._busy, True
         try:
             return question(self._connection, *arguments)
         finally:
-            self._busy = False
+            self._busy = before
 
     def still_in_transaction(self) -> bool:
         """Whether the rehearsal's transaction is still open on the server."""
