@@ -99,10 +99,13 @@ def replica_identity(table: Table) -> Iterator[Statement]:
         yield alter(table, f"REPLICA IDENTITY {which}", only=True)
 
 
-def put_together(table: Table) -> Iterator[Statement]:
-    """What makes the indexes of a partition a part of those of its parent."""
+def put_together(table: Table, parents: Collection[Name]) -> Iterator[Statement]:
+    """What makes the indexes of a partition a part of those of its parent, if that is in *parents*.
+
+    ATTACH PARTITION does it for a parent that was there before.
+    """
     for index in table.indexes:
-        if index.parent is not None:
+        if index.parent is not None and set(table.parents) & set(parents):
             part = _named(table, index)
             yield Statement(f"ALTER INDEX {index.parent} ATTACH PARTITION {part}")
 
