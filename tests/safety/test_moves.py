@@ -9,7 +9,6 @@ from tests.safety.given_tables import CASES, dsn_of, make, portrayed, run, run_p
 from schemakit.catalog.differences import differences
 from schemakit.safety.moves import move
 
-
 #: Another table's policy or default is made anew.
 ANEW = ("policy ", "default value ")
 
