@@ -91,8 +91,9 @@ def _placed(portrait: Portrait, table: Table) -> Iterator[Statement]:
 
 
 def _rest(portrait: Portrait) -> Iterator[Statement]:
+    own = {each.full_name for each in portrait.tables}
     for table in portrait.tables:
-        yield from indexes.put_together(table)
+        yield from indexes.put_together(table, own)
         yield from indexes.checked_later(table)
     unproven = {
         each.name for one in portrait.tables for each in one.constraints if not each.validated
@@ -138,7 +139,7 @@ def _behaviour(portrait: Portrait, table: Table) -> Iterator[Statement]:
 def _dependants(
     portrait: Portrait, keys: tuple[foreign_keys.ForeignKey, ...]
 ) -> Iterator[Statement]:
-    yield from ties.inherited(portrait)
+    yield from ties.inherited(portrait, anew=True)
     for key in keys:
         yield from foreign_keys.put_back(key, portrait.server_version)
     yield from ties.published(portrait)
