@@ -1,7 +1,13 @@
 """Columns that are dropped and put back; tables that are guarded meanwhile."""
 
+import asyncio
+import itertools
+from contextlib import suppress
+
+import asyncpg
 import pytest
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
 from tests.safety.dump import changed, dumped
 
 from schemakit.errors import (
@@ -111,6 +117,29 @@ async def test_a_guarded_table_comes_back_if_the_block_raises(engine, oracle, ds
     assert changed(before, await dumped(dsn)) == []
 
 
+async def test_in_a_transaction_that_failed_the_error_is_the_blocks_own(engine, oracle, table):
+    async def work():
+        async with engine.begin() as connection, guarded_table(connection, "t"):
+            await connection.execute(text("UPDATE t SET o = 1 / 0"))
+
+    with pytest.raises(DBAPIError, match="division by zero") as caught:
+        await work()
+    assert "The table was not put back" in caught.value.__notes__[0]
+    assert await oracle.fetchval("SELECT sum(o) FROM t") == 3
+
+
+async def test_a_block_that_is_cancelled_is_undone_too(engine, oracle, table):
+    async def work():
+        async with guarded_table(engine, "t"):
+            await oracle.execute("DELETE FROM t")
+            await asyncio.sleep(60)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2):
+            await work()
+    assert await oracle.fetchval("SELECT count(*) FROM t") == 2
+
+
 async def test_and_stays_as_it_is_if_not(engine, oracle, table):
     async with guarded_table(engine, "t") as backup:
         await oracle.execute("DELETE FROM t")
@@ -136,3 +165,23 @@ async def test_a_tree_loses_and_gets_a_column(engine, oracle, dsn):
     assert (await restore_backup(engine, backup)).left == ()
     await cleared(oracle)
     assert changed(before, await dumped(dsn)) == []
+
+
+async def test_d09_a_writer_at_full_speed_loses_no_value(engine, oracle, connect):
+    await oracle.execute("CREATE TABLE w (id int PRIMARY KEY, x int)")
+    writer, written, begun = await connect(), [], asyncio.Event()
+
+    async def write():
+        with suppress(asyncpg.UndefinedColumnError):  # it is gone
+            for number in itertools.count():
+                await writer.execute(f"INSERT INTO w (id, x) VALUES ({number}, {number})")
+                written.append(number)
+                begun.set()
+
+    task = asyncio.create_task(write())
+    await begun.wait()
+    backup = await drop_column(engine, "w", "x", settings=ALLOWED)
+    await task
+    assert backup.rows == len(written)
+    await restore_backup(engine, backup)
+    assert await oracle.fetchval("SELECT count(*) FROM w WHERE x = id") == len(written)
