@@ -74,6 +74,17 @@ def test_only_what_acts_is_a_coroutine():
     ]
 
 
+def test_a_layout_needs_nothing_that_asks_a_server():
+    code = (
+        "import sys; from schemakit.partitioning import HashLayout, Name, ValuesLayout;"
+        "HashLayout(Name('t'), ('x',), types=('text',), modulus=7).leaf_for('a');"
+        "ValuesLayout(Name('t'), 'x', values=('a',)).leaves();"
+        "print({'numpy', 'sqlalchemy', 'anyio', 'asyncpg', 'postgast'} & set(sys.modules))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert printed.stdout == b"set()\n"
+
+
 def test_the_calculators_need_neither_numpy_nor_what_asks_a_server():
     code = (
         "import sys; from schemakit.partitioning import hash_partitions, partition_key;"

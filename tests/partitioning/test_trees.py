@@ -308,6 +308,24 @@ async def test_a_uuid_is_proven_by_its_hash(engine, oracle):
     assert await oracle.fetchval("SELECT count(*) FROM u") == 100
 
 
+async def test_a_leaf_that_comes_back_keeps_its_indexes(engine, oracle, database_url):
+    await create_tree(engine, FULL, DEFINITION)
+    before = dump(database_url)
+    await detach_leaf(engine, FULL, "Full_1")
+    count = "SELECT count(*) FROM pg_index WHERE indrelid = '\"Full_1\"'::regclass"
+    assert await oracle.fetchval(count) == 4
+    await attach_leaf(engine, FULL, "Full_1")
+    assert await oracle.fetchval(count) == 4
+    assert (await read_tree(engine, FULL)).complete
+    assert sorted(dump(database_url)) == sorted(before)
+    await detach_leaf(engine, FULL, "Full_1")
+    await oracle.execute('DROP INDEX "Full_1_at_idx"')
+    plan = await attach_leaf(engine, FULL, "Full_1")
+    assert "CREATE INDEX CONCURRENTLY" in plan.statements[0].sql
+    assert await oracle.fetchval(count) == 4
+    assert (await read_tree(engine, FULL)).complete
+
+
 async def test_rows_that_belong_elsewhere_are_not_attached(engine, oracle, schema):
     await create_tree(engine, LISTED, DEFINITION)
     leaf = LISTED.leaf_named("part 2")
@@ -322,6 +340,9 @@ async def test_rows_that_belong_elsewhere_are_not_attached(engine, oracle, schem
     await oracle.execute(f"INSERT INTO {leaf.name} (id, tenant) VALUES (1, 9)")
     with pytest.raises(PlanFailed, match="is violated by some row"):
         await attach_leaf(engine, LISTED, "part 2")
+    assert not await oracle.fetchval(
+        "SELECT count(*) FROM pg_constraint WHERE conname LIKE 'schemakit%'"
+    )
     await oracle.execute(f"UPDATE {leaf.name} SET tenant = 2")
     await attach_leaf(engine, LISTED, "part 2")
     assert (await read_tree(engine, LISTED)).complete
@@ -384,6 +405,9 @@ async def test_dropping_twice_and_what_is_no_leaf(engine, oracle, schema):
         await drop_leaves(engine, LISTED, "part 1")
     with pytest.raises(TreeRefused, match="There is no table"):
         await detach_leaf(engine, LISTED, "part 9")
+    await create_tree(engine, FULL, DEFINITION)
+    with pytest.raises(TreeRefused, match="has no leaf"):
+        await detach_leaf(engine, LISTED, Name("Full_1", "public"))
     assert await drop_leaves(engine, LISTED, ["part 1", "part 2"])
     assert not await drop_leaves(engine, LISTED, ["part 1", "part 2"])
     assert await oracle.fetchval("SELECT to_regclass('precious')") is not None
@@ -413,8 +437,7 @@ async def test_an_index_is_built_leaf_by_leaf(engine, oracle, schema, on_parent)
         "ON c.oid = indexrelid WHERE relname LIKE '%\\_i'"
     )
     assert [row[1] for row in found] == [True] * (3 + on_parent)
-    if on_parent:
-        assert not await create_index(engine, LISTED, index)
+    assert not await create_index(engine, LISTED, index)
     assert (await read_tree(engine, LISTED)).complete
 
 

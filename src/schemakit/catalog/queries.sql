@@ -484,3 +484,36 @@ SELECT CASE WHEN c.oid IS NULL THEN ''
     ON i.inhrelid = c.oid
    AND i.inhparent = pg_catalog.to_regclass(CAST(:parent AS text))
  ORDER BY k.place
+
+-- name: valid_indexes
+-- Those of :names, as SQL, that are valid indexes.
+SELECT k.name
+  FROM unnest(CAST(:names AS text[])) AS k (name)
+  JOIN pg_catalog.pg_index AS i ON i.indexrelid = pg_catalog.to_regclass(k.name)
+ WHERE i.indisvalid
+
+-- name: unmatched_indexes
+-- The indexes of :parent of which the table :leaf has none that is the same but for its name:
+-- ATTACH would build them. What pg_get_indexdef puts before USING is taken off by its length.
+WITH d AS (
+  SELECT i.indrelid, i.indisvalid, i.indisunique, x.relname::text AS name,
+         substr(pg_catalog.pg_get_indexdef(i.indexrelid),
+                1 + length(concat('CREATE ', CASE WHEN i.indisunique THEN 'UNIQUE ' END, 'INDEX ',
+                                  quote_ident(x.relname), ' ON ',
+                                  CASE WHEN t.relkind = 'p' THEN 'ONLY ' END,
+                                  quote_ident(n.nspname), '.', quote_ident(t.relname)))) AS rest
+    FROM pg_catalog.pg_index AS i
+    JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
+    JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
+   WHERE i.indrelid IN (pg_catalog.to_regclass(CAST(:parent AS text)),
+                        pg_catalog.to_regclass(CAST(:leaf AS text))))
+SELECT p.name
+  FROM d AS p
+ WHERE p.indrelid = pg_catalog.to_regclass(CAST(:parent AS text))
+   AND NOT EXISTS (SELECT
+                     FROM d AS l
+                    WHERE l.indrelid = pg_catalog.to_regclass(CAST(:leaf AS text))
+                      AND l.indisvalid
+                      AND l.indisunique = p.indisunique
+                      AND l.rest = p.rest)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from schemakit.sql.name import Name
 from schemakit.sql.plan import Plan, Statement, Step
 
-from .attachment import attach_plan, detach_plan, drop_plan, finalize_plan
+from .attachment import attach_plan, attach_undone_plan, detach_plan, drop_plan, finalize_plan
 from .indexes import index_attach_plan, index_parent_plan, index_plan
 from .leaf import Expression, Grant, Leaf, LeafIndex, LeafTraits
 from .neighbours import Neighbours
+from .preflight import check_formula, check_lock_room, locks_needed
 from .renames import rename_plan
 from .trees import leaves_plan, parent_plan, tree_plan
 
@@ -24,6 +25,9 @@ __all__ = [
     "Statement",
     "Step",
     "attach_plan",
+    "attach_undone_plan",
+    "check_formula",
+    "check_lock_room",
     "detach_plan",
     "drop_plan",
     "finalize_plan",
@@ -31,6 +35,7 @@ __all__ = [
     "index_parent_plan",
     "index_plan",
     "leaves_plan",
+    "locks_needed",
     "parent_plan",
     "rename_plan",
     "tree_plan",

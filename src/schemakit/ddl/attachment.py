@@ -90,6 +90,25 @@ def readmitted(default: Name | None, leaves: Iterable[Leaf]) -> tuple[Statement,
     return tuple(_dropped(default, _proof_of(leaf)) for leaf in leaves)
 
 
+def proofs_dropped(default: Name | None, leaves: Iterable[Leaf]) -> Plan:
+    """Return the plan that takes the proofs away that `excluded` left when it failed half way."""
+    return Plan() if default is None else _removed(default, map(_proof_of, leaves))
+
+
+def attach_undone_plan(leaf: Leaf, default: Name | None = None) -> Plan:
+    """Return the plan that takes away what `attach_plan` left when it failed half way."""
+    return _removed(leaf.name, [_PROOF]) + proofs_dropped(default, [leaf])
+
+
+def _removed(table: Name, names: Iterable[str]) -> Plan:
+    exclusive = (TableLock(LockMode.ACCESS_EXCLUSIVE, table),)
+    return Plan.of(Step(tuple(Statement(_if_there(table, name), exclusive) for name in names)))
+
+
+def _if_there(table: Name, constraint: str) -> str:
+    return f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {quote(constraint)}"
+
+
 def _proof_of(leaf: Leaf) -> str:
     return f"{_PROOF}_{leaf.number}"
 
@@ -101,7 +120,7 @@ def _promised(table: Name, conditions: list[tuple[str, str]]) -> Plan:
     for name, condition in conditions:
         added += [
             Statement(
-                f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {quote(name)}",
+                _if_there(table, name),
                 exclusive,
                 "one that a run left which was cut off",
             ),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Beside the table itself: its TOAST table, the index of that, types and schema.
 _LOCKS_OF_A_TABLE = 6
 _HASHTEXT = re.compile(
-    r"\b(?P<outer>abs|mod)\s*\(\s*(?:pg_catalog\s*\.\s*)?hashtext\s*\(", re.IGNORECASE
+    r"\b(?P<outer>abs|mod)\s*\((?P<more>[\s(]*)(?:pg_catalog\s*\.\s*)?hashtext\s*\(", re.IGNORECASE
 )
 
 
@@ -29,6 +29,11 @@ def neighbours_of(tree: Tree) -> Neighbours:
 def locks_needed(leaves: int, indexes: int) -> int:
     """Return how many locks making so many *leaves* takes, each with so many *indexes*."""
     return leaves * (_LOCKS_OF_A_TABLE + 2 * indexes)
+
+
+def batch_size(most: int, indexes: int, room: int) -> int:
+    """Return how many leaves to make in one transaction: at most *most*, if there is *room*."""
+    return max(1, min(most, room // 4 // locks_needed(1, indexes)))  # others need locks, too
 
 
 def check_lock_room(needed: int, room: int) -> None:
@@ -131,8 +136,9 @@ def check_formula(sql: str) -> None:
             ``mod(hashtext(…), n)``, which is negative half of the time.
     """
     for match in _HASHTEXT.finditer(sql):
-        rest = sql[_closing(sql, match.end()) :].lstrip()
-        if match["outer"].lower() == "abs" and rest.startswith(")"):
+        rest = re.sub(r"\s", "", sql[_closing(sql, match.end()) :])
+        closed = rest.startswith(")" * (1 + match["more"].count("(")))
+        if match["outer"].lower() == "abs" and closed:
             raise TreeRefused(
                 "abs(hashtext(…)) fails with 22003 for a text whose hash is -2147483648; there "
                 "are UUIDs among them.",

@@ -10,6 +10,7 @@ from schemakit.sql.name import Name, quote
 from schemakit.sql.plan import Plan, Statement, Step
 
 from .attachment import attach, excluded, readmitted
+from .definitions import with_references
 from .leaf import Leaf, LeafTraits, parameters
 from .neighbours import ALONE, Neighbours, locking
 
@@ -43,8 +44,9 @@ def tree_plan(  # noqa: PLR0913 - what a tree is made of
         leaves: in this order.
         traits: what each leaf carries.
         checks: conditions that every row must meet, as SQL.
-        neighbours: the tables that its foreign keys point at.
+        neighbours: what is locked with it, beside the tables that its foreign keys point at.
     """
+    neighbours = with_references(neighbours, parent, definition)
     return parent_plan(
         parent, definition, partition_by, traits, checks=checks, neighbours=neighbours
     ) + leaves_plan(parent, leaves, traits, live=False, neighbours=neighbours)
@@ -60,6 +62,7 @@ def parent_plan(  # noqa: PLR0913 - what a parent is made of
     neighbours: Neighbours = ALONE,
 ) -> Plan:
     """Return the plan that makes the parent and its indexes, which the leaves will get, too."""
+    neighbours = with_references(neighbours, parent, definition)
     conditions = [f"CHECK ({check})" for check in checks]
     parts = ", ".join(part for part in [definition.strip(), *conditions] if part)
     own = TableLock(LockMode.ACCESS_EXCLUSIVE, parent, new=True)
@@ -79,13 +82,14 @@ def parent_plan(  # noqa: PLR0913 - what a parent is made of
     return Plan.of(Step.of(made, *indexes))
 
 
-def leaves_plan(
+def leaves_plan(  # noqa: PLR0913 - what leaves are made of
     parent: Name,
     leaves: Iterable[Leaf],
     traits: LeafTraits = _PLAIN,
     *,
     live: bool = True,
     neighbours: Neighbours = ALONE,
+    size: int | None = None,
 ) -> Plan:
     """Return the plan that adds *leaves* to *parent*.
 
@@ -97,9 +101,11 @@ def leaves_plan(
             lets reads and writes of it go on; else they are made as its partitions, which is
             faster and locks it exclusively.
         neighbours: what is locked with it.
+        size: how many leaves are made in one transaction; by default as many as a server with
+            default settings has room for the locks of.
     """
     found = list(leaves)
-    size = LIVE_BATCH if live else BATCH
+    size = size or (LIVE_BATCH if live else BATCH)
     plan = Plan()
     for start in range(0, len(found), size):
         plan += _batch(parent, found[start : start + size], traits, neighbours, live=live)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from schemakit.runner.models.declare import declare, partitioned
     from schemakit.runner.models.known import layout_of
     from schemakit.runner.models.pruning import prune_queries
-    from schemakit.runner.partitions.growing import attach_leaf, create_leaves, create_tree
+    from schemakit.runner.partitions.attaching import attach_leaf
+    from schemakit.runner.partitions.growing import create_leaves, create_tree
     from schemakit.runner.partitions.indexing import create_index, rename_tree
     from schemakit.runner.partitions.leaving import detach_leaf, drop_leaves
     from schemakit.runner.partitions.reading import TreeState, read_tree
@@ -86,7 +87,8 @@ _HOMES = {
     "schemakit.runner.models.declare": ("declare", "partitioned"),
     "schemakit.runner.models.known": ("layout_of",),
     "schemakit.runner.models.pruning": ("prune_queries",),
-    "schemakit.runner.partitions.growing": ("attach_leaf", "create_leaves", "create_tree"),
+    "schemakit.runner.partitions.attaching": ("attach_leaf",),
+    "schemakit.runner.partitions.growing": ("create_leaves", "create_tree"),
     "schemakit.runner.partitions.indexing": ("create_index", "rename_tree"),
     "schemakit.runner.partitions.leaving": ("detach_leaf", "drop_leaves"),
     "schemakit.runner.partitions.reading": ("TreeState", "read_tree"),

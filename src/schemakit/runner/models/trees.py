@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import DDL, Connection, PrimaryKeyConstraint, UniqueConstraint, event
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
-from schemakit.catalog import read_tree
+from schemakit.catalog import read_trees
 from schemakit.ddl.preflight import locks_needed
 from schemakit.ddl.trees import leaves_plan
 from schemakit.errors import TreeRefused
@@ -88,7 +88,7 @@ def _refuse_too_many(
     if not laid_out or not isinstance(connection, Connection):
         return
     needed = sum(locks_of(table, layout) for table, layout in laid_out)
-    room = read_tree.tree(connection, laid_out[0][1].parent).lock_room
+    room = read_trees.tree(connection, laid_out[0][1].parent).lock_room
     if needed > room:
         raise TreeRefused(
             f"One transaction would take {needed:,} locks for "

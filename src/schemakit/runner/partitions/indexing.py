@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from schemakit.catalog import read_tree
+from schemakit.catalog import read_trees
 from schemakit.ddl.indexes import index_parent_plan, index_plan
 from schemakit.ddl.preflight import check_parent
 from schemakit.ddl.renames import rename_plan
@@ -59,9 +59,15 @@ async def create_index(  # noqa: PLR0913 - what the call is told
     layout.check_unique(index)
 
     def work(means: Transactions) -> Flow[Plan]:
-        tree: Tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
+        tree: Tree = yield Fetch(partial(read_trees.tree, parent=layout.parent))
         check_parent(tree, layout.parent, layout.partition_by)
-        plan = _missing(layout, tree, index)
+        leaves = [leaf.name for leaf in tree.leaves if not leaf.pending]
+        if not index.on_parent:
+            there: frozenset[str] = yield Fetch(
+                partial(read_trees.valid_indexes, names=[index.named(leaf) for leaf in leaves])
+            )
+            leaves = [leaf for leaf in leaves if str(index.named(leaf)) not in there]
+        plan = _missing(layout, tree, index, leaves)
         if not dry_run:
             yield from means.applied(plan)
         return plan
@@ -69,15 +75,13 @@ async def create_index(  # noqa: PLR0913 - what the call is told
     return await perform(target, work, command="create_index", settings=settings, on_event=on_event)
 
 
-def _missing(layout: Layout, tree: Tree, index: LeafIndex) -> Plan:
-    leaves = [leaf.name for leaf in tree.leaves if not leaf.pending]
-    if not index.on_parent:
-        return index_plan(layout.parent, leaves, index)
-    whole = _of_parent(tree, index.named(layout.parent))
+def _missing(layout: Layout, tree: Tree, index: LeafIndex, leaves: list[Name]) -> Plan:
+    whole = _of_parent(tree, index.named(layout.parent)) if index.on_parent else None
     if whole is None:
         return index_plan(layout.parent, leaves, index)
-    lacking = [leaf for leaf in leaves if leaf in set(whole.lacking)]
-    built = index_plan(layout.parent, lacking, index)
+    lacking = set(whole.lacking)
+    leaves = [leaf for leaf in leaves if leaf in lacking]
+    built = index_plan(layout.parent, leaves, index)
     return Plan(built.steps[len(index_parent_plan(layout.parent, index).steps) :])
 
 
@@ -124,10 +128,10 @@ async def rename_tree(  # noqa: PLR0913 - what the call is told
             (old.name, new.name) for old, new in zip(layout.leaves(), to.leaves(), strict=True)
         ]
         there: tuple[str, ...] = yield Fetch(
-            partial(read_tree.leaf_states, parent=layout.parent, names=[old for old, _ in pairs])
+            partial(read_trees.leaf_states, parent=layout.parent, names=[old for old, _ in pairs])
         )
         done: tuple[str, ...] = yield Fetch(
-            partial(read_tree.leaf_states, parent=to.parent, names=[new for _, new in pairs])
+            partial(read_trees.leaf_states, parent=to.parent, names=[new for _, new in pairs])
         )
         for (old, new), state, after in zip(pairs, there, done, strict=True):
             if not state and not after:

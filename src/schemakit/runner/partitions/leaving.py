@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from schemakit.catalog import read_tree
+from schemakit.catalog import read_trees
 from schemakit.ddl.attachment import detach_plan, dropped, finalize_plan
 from schemakit.ddl.preflight import check_detach, check_parent, neighbours_of
 from schemakit.errors import TreeRefused
@@ -63,8 +63,9 @@ async def detach_leaf(  # noqa: PLR0913 - what the call is told
     def work(means: Transactions) -> Flow[Plan]:
         tree = yield from _looked_at(layout)
         (state,) = yield from _states(layout, [leaf])
-        if state == "":
-            raise TreeRefused(f"There is no table {leaf}.", remedy="name a leaf; see read_tree.")
+        if state in {"", "other"}:
+            what = "There is no table" if not state else f"{layout.parent} has no leaf"
+            raise TreeRefused(f"{what} {leaf}.", remedy="name a leaf; see read_tree.")
         plan = _finalized(layout, tree)
         if state == "attached":
             check_detach(tree, leaf, concurrently=concurrently)
@@ -137,14 +138,14 @@ def _named(layout: Layout, name: str | Name) -> Name:
 
 
 def _looked_at(layout: Layout) -> Flow[Tree]:
-    tree: Tree = yield Fetch(partial(read_tree.tree, parent=layout.parent))
+    tree: Tree = yield Fetch(partial(read_trees.tree, parent=layout.parent))
     check_parent(tree, layout.parent)
     return tree
 
 
 def _states(layout: Layout, leaves: list[Name]) -> Flow[tuple[str, ...]]:
     states: tuple[str, ...] = yield Fetch(
-        partial(read_tree.leaf_states, parent=layout.parent, names=leaves)
+        partial(read_trees.leaf_states, parent=layout.parent, names=leaves)
     )
     return states
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from schemakit.catalog import read_tree as tree_of
+from schemakit.catalog import read_trees
 from schemakit.ddl.preflight import check_formula, check_parent, check_triggers
 from schemakit.errors import TreeRefused
 from schemakit.runner.flow import Fetch, Flow
 from schemakit.runner.perform import perform
 
-from .growing import missing_leaves
+from .batches import missing_leaves
 
 if TYPE_CHECKING:
     from schemakit.catalog.tree import Tree, TreeLeaf
@@ -76,7 +76,7 @@ async def read_tree(
     """
 
     def work(_: Transactions) -> Flow[TreeState]:
-        tree: Tree = yield Fetch(partial(tree_of.tree, parent=layout.parent))
+        tree: Tree = yield Fetch(partial(read_trees.tree, parent=layout.parent))
         return compared(layout, tree)
 
     return await perform(target, work, command="read_tree", settings=settings, writes=False)

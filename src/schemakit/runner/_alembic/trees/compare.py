@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from alembic import util
 from alembic.autogenerate import comparators
 
-from schemakit.catalog import read_tree
+from schemakit.catalog import read_trees
 from schemakit.partitioning.strategies.hash_key import HashKeyLayout
 from schemakit.runner.models.known import layout_of
 from schemakit.sql.name import Name
@@ -48,7 +48,7 @@ def _compare(context: AutogenContext, upgrade: UpgradeOps, schemas: set[str | No
         if layout is None or schema not in schemas or not _included(context, table):
             continue
         there = Name(layout.parent.name, layout.parent.schema or usual)
-        upgrade.ops.extend(_differences(layout, read_tree.tree(connection, there)))
+        upgrade.ops.extend(_differences(layout, read_trees.tree(connection, there)))
 
 
 def _included(context: AutogenContext, table: Table) -> bool:

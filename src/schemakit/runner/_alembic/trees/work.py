@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.operations import Operations
 
-from schemakit.catalog import read_tree
+from schemakit.catalog import read_trees
 from schemakit.ddl.attachment import attach_plan, detach_plan, drop_plan, finalize_plan
 from schemakit.ddl.neighbours import Neighbours
 from schemakit.ddl.preflight import (
@@ -16,14 +16,14 @@ from schemakit.ddl.preflight import (
     neighbours_of,
 )
 from schemakit.ddl.renames import rename_plan
-from schemakit.ddl.trees import leaves_plan
+from schemakit.ddl.trees import BATCH, LIVE_BATCH, leaves_plan
 from schemakit.errors import LayoutRefused, TreeRefused
 from schemakit.sql.effects.model import TableLock
 from schemakit.sql.locks import LockMode
 from schemakit.sql.plan import Plan, Statement, Step
 
 from . import operations as ops
-from .sending import apart, built, fits, online, together, tree_of
+from .sending import apart, batch_of, fits, online, together, tree_of
 
 if TYPE_CHECKING:
     from schemakit.catalog.tree import Tree
@@ -43,7 +43,7 @@ def _leaves(layout: Layout, only: tuple[str, ...] | None) -> list[Leaf]:
 def _states(operations: Operations, layout: Layout, leaves: list[Leaf]) -> list[tuple[Leaf, str]]:
     connection = online(operations)
     names = [leaf.name for leaf in leaves]
-    return list(zip(leaves, read_tree.leaf_states(connection, layout.parent, names), strict=True))
+    return list(zip(leaves, read_trees.leaf_states(connection, layout.parent, names), strict=True))
 
 
 @Operations.implementation_for(ops.CreatePartitionsOp)
@@ -57,7 +57,12 @@ def _create(operations: Operations, op: ops.CreatePartitionsOp) -> None:
     if tree is not None and op.live:
         _refuse_rows(operations, neighbours, leaves)
     plan = _indexes(layout, tree, live=op.live) + leaves_plan(
-        layout.parent, leaves, layout.carries, live=op.live, neighbours=neighbours
+        layout.parent,
+        leaves,
+        layout.carries,
+        live=op.live,
+        neighbours=neighbours,
+        size=batch_of(LIVE_BATCH if op.live else BATCH, layout, tree),
     )
     proving = op.live and neighbours.default is not None
     if proving or not fits(len(leaves), layout, tree):
@@ -90,7 +95,7 @@ def _refuse_rows(operations: Operations, neighbours: Neighbours, leaves: list[Le
     if neighbours.default is None:
         return
     for leaf in leaves:
-        if leaf.check is not None and read_tree.has_rows(
+        if leaf.check is not None and read_trees.has_rows(
             online(operations), neighbours.default, leaf.check
         ):
             raise TreeRefused(
@@ -165,9 +170,8 @@ def _attach(operations: Operations, op: ops.AttachPartitionOp) -> None:
             raise TreeRefused(
                 f"{leaf.name} is {_WHAT[state]}.", remedy="name a table that is no leaf."
             )
-        there = {index.name.name for index in tree.indexes}
-        indexes = [index for index in indexes if index.named(layout.parent).name in there]
-        indexes = [index for index in indexes if not built(operations, index.named(leaf.name))]
+        lacking = read_trees.unmatched_indexes(online(operations), layout.parent, leaf.name)
+        indexes = [index for index in indexes if index.named(layout.parent).name in lacking]
     around = _around(layout, [leaf], tree, live=True)
     apart(operations, attach_plan(layout.parent, leaf, indexes, neighbours=around))
 
@@ -181,7 +185,7 @@ def _detach(operations: Operations, op: ops.DetachPartitionOp) -> None:
     tree = tree_of(operations, layout)
     neighbours = Neighbours() if tree is None else neighbours_of(tree)
     if tree is not None:
-        (state,) = read_tree.leaf_states(online(operations), layout.parent, [name])
+        (state,) = read_trees.leaf_states(online(operations), layout.parent, [name])
         if state == "free":
             return
         if state == "pending":
@@ -208,7 +212,7 @@ def _create_tree(operations: Operations, op: ops.CreatePartitionedTableOp) -> An
 
 def _begun(connection: Any, layout: Layout) -> bool:
     """Whether an earlier run has made the parent of a tree that takes several transactions."""
-    tree = read_tree.tree(connection, layout.parent)
+    tree = read_trees.tree(connection, layout.parent)
     if not tree.exists or fits(len(layout.leaves()), layout, tree):
         return False  # in one transaction nothing is left of it: then it is another one's
     check_parent(tree, layout.parent, layout.partition_by)

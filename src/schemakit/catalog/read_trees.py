@@ -67,6 +67,18 @@ def leaf_states(connection: Connection, parent: Name, names: Iterable[Name]) -> 
     return tuple(row.state for row in found)
 
 
+def valid_indexes(connection: Connection, names: Iterable[Name]) -> frozenset[str]:
+    """Return which of *names*, as SQL, are indexes that are valid."""
+    spelled = [str(name) for name in names]
+    return frozenset(row.name for row in _rows(connection, "valid_indexes", names=spelled))
+
+
+def unmatched_indexes(connection: Connection, parent: Name, leaf: Name) -> frozenset[str]:
+    """Return the names of the indexes of *parent* that the table *leaf* has no equal of."""
+    found = _rows(connection, "unmatched_indexes", parent=str(parent), leaf=str(leaf))
+    return frozenset(row.name for row in found)
+
+
 def has_rows(connection: Connection, table: Name, condition: str) -> bool:
     """Return whether *table* has a row that meets *condition*, which is SQL of a layout."""
     found = connection.exec_driver_sql(f"SELECT EXISTS (SELECT FROM {table} WHERE {condition})")  # noqa: S608 - a quoted name, and literals
