@@ -156,6 +156,22 @@ async def test_an_index_of_the_layout_that_is_missing(engine, oracle, folder, wr
     assert await differences(engine, folder, models()) == ()
 
 
+async def test_an_index_of_the_leaves_alone_that_one_of_them_lacks(engine, oracle, folder, written):
+    own = LeafIndex("{table}_id_own", ("id",), unique=True, on_parent=False)
+    layout = HashKeyLayout(
+        Name("chunks"), "key", source="source", modulus=3, carries=LeafTraits(indexes=(own,))
+    )
+    await written(models(layout))
+    assert await differences(engine, folder, models(layout)) == ()
+    await oracle.execute("DROP INDEX chunks_1_id_own")
+    (found,) = await differences(engine, folder, models(layout))
+    assert found.startswith("op.create_partitioned_index(")
+    await written(models(layout), "own")
+    assert await differences(engine, folder, models(layout)) == ()
+    await schemakit.downgrade(engine, "-1", migrations=folder)
+    assert await differences(engine, folder, models(layout)) == ()  # those that were there stay
+
+
 @pytest.mark.parametrize(
     ("layout", "said"),
     [

@@ -1,5 +1,7 @@
 """Alembic's operations on trees: online, offline, planned, there and back, run again."""
 
+import asyncio
+import sys
 from textwrap import dedent
 
 import pytest
@@ -8,6 +10,7 @@ from tests.partitioning.layouts import HOSTILE
 import schemakit
 from schemakit.errors import RevisionFailed, TreeRefused
 from schemakit.partitioning import HashKeyLayout, HashLayout, Name, ValuesLayout
+from schemakit.runner._alembic.trees import sending
 
 IMPORTS = """
 from schemakit.partitioning import *
@@ -302,6 +305,62 @@ async def test_a_rehearsal(engine, oracle, write):
     plan = await schemakit.plan(engine, migrations=folder, rehearse=True)
     assert plan.revisions
     assert await dump(oracle) == []
+
+
+ENV = """
+import asyncio, os
+from alembic import context
+from schemakit.env import without_partitions
+from sqlalchemy.ext.asyncio import create_async_engine
+
+def migrate(connection):
+    context.configure(connection=connection, transaction_per_migration=True,
+                      include_name=without_partitions(connection))
+    with context.begin_transaction():
+        context.run_migrations()
+
+async def main():
+    engine = create_async_engine(os.environ["DATABASE_URL"])
+    async with engine.connect() as connection:
+        await connection.run_sync(migrate)
+    await engine.dispose()
+
+asyncio.run(main())
+"""
+
+
+async def test_alembic_itself(oracle, write, database_url, tmp_path):
+    write("r1", TABLE, DROPPED)
+    write("r2", "op.create_partitioned_index(layout, index)")
+    folder = write("r3", 'op.detach_partition(layout, "chunks_0")')
+    folder.env(ENV)
+    (folder.project / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "alembic.config", "upgrade", "head"),
+        cwd=folder.project,
+        env={"DATABASE_URL": database_url, "PYTHONPATH": ":".join(filter(None, sys.path))},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    assert await leaves(oracle) == ALL[1:]
+
+
+async def test_a_tree_that_takes_several_transactions_goes_on_where_it_stopped(
+    engine, oracle, write
+):
+    """As it is after a run that was cut off: some leaves are there, and the version is not."""
+    many = 'layout = HashKeyLayout(Name("chunks"), "key", source="source", modulus=200)'
+    folder = write("r1", TABLE, DROPPED, before=many)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sending, "_room", lambda _: 500)
+        await schemakit.upgrade(engine, migrations=folder)
+        await oracle.execute("DROP TABLE chunks_150, chunks_199; DELETE FROM alembic_version")
+        await schemakit.upgrade(engine, migrations=folder)
+        assert len(await leaves(oracle)) == 200
+        await schemakit.downgrade(engine, "base", migrations=folder)
+    assert await leaves(oracle) == []
 
 
 def test_each_is_the_reverse_of_its_reverse():

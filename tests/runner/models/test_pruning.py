@@ -161,6 +161,16 @@ async def test_many_executions_at_once(looked_into, pruned):
     assert found == [{LEAF[A]}, {LEAF[B]}]
 
 
+async def test_an_update_that_asks_for_the_source_and_sets_it(looked_into, pruned):
+    statement = sa.update(chunks).where(chunks.c.col == sa.bindparam("which"), chunks.c.id == 0)
+    assert await looked_into(statement, {"which": A, "col": B}) == {LEAF[A]}
+    async with pruned.begin() as connection:
+        await connection.execute(statement, [{"which": A, "col": B}, {"which": B, "col": B}])
+        assert await connection.scalar(sa.select(chunks.c.num).where(chunks.c.id == 0)) == (
+            LAYOUT.key_for(B)
+        )
+
+
 async def test_the_same_rows_are_found(made):
     async with AsyncSession(made) as session:
         before = [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations import MigrateOperation
     from alembic.operations.ops import UpgradeOps
-    from sqlalchemy import Table
+    from sqlalchemy import Connection, Table
 
     from schemakit.catalog.tree import Tree
     from schemakit.partitioning.layout import Layout
@@ -48,7 +48,9 @@ def _compare(context: AutogenContext, upgrade: UpgradeOps, schemas: set[str | No
         if layout is None or schema not in schemas or not _included(context, table):
             continue
         there = Name(layout.parent.name, layout.parent.schema or usual)
-        upgrade.ops.extend(_differences(layout, read_trees.tree(connection, there)))
+        tree = read_trees.tree(connection, there)
+        upgrade.ops.extend(_differences(layout, tree))
+        upgrade.ops.extend(_own_indexes(connection, layout, tree))
 
 
 def _included(context: AutogenContext, table: Table) -> bool:
@@ -75,10 +77,19 @@ def _differences(layout: Layout, tree: Tree) -> Iterator[MigrateOperation]:
         name = index.named(layout.parent).name
         declared.add(name)
         if name not in there or name in lacking:
-            yield index_ops.CreatePartitionedIndexOp(layout, index)
+            yield index_ops.CreatePartitionedIndexOp(layout, index, completing=name in there)
     for found in tree.indexes:
         if found.lacking and found.name.name not in declared:
             yield index_ops.CompletePartitionedIndexOp.of(layout, found)
+
+
+def _own_indexes(connection: Connection, layout: Layout, tree: Tree) -> Iterator[MigrateOperation]:
+    """Yield what builds the indexes that leaves have for themselves, and that one of them lacks."""
+    for index in layout.carries.on_leaves:
+        names = [index.named(leaf.name) for leaf in tree.leaves]
+        there = read_trees.valid_indexes(connection, names)
+        if len(there) < len(names):
+            yield index_ops.CreatePartitionedIndexOp(layout, index, completing=bool(there))
 
 
 def _changed(layout: Layout, tree: Tree, differing: tuple[str, ...]) -> Iterator[str]:

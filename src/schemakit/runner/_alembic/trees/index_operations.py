@@ -29,10 +29,11 @@ class CreatePartitionedIndexOp(MigrateOperation):
 
     layout: Layout
     index: LeafIndex
+    completing: bool = False
 
     def reverse(self) -> MigrateOperation:
-        """Return what drops it again."""
-        return DropPartitionedIndexOp(self.layout, self.index)
+        """Return what drops it again; where only a part was *completing* it, nothing is dropped."""
+        return self if self.completing else DropPartitionedIndexOp(self.layout, self.index)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Return it in the form of ``compare_metadata``."""

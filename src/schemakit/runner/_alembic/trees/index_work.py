@@ -15,7 +15,7 @@ from schemakit.sql.name import MAX_IDENTIFIER_BYTES, Name, quote
 from schemakit.sql.plan import Plan, Statement, Step
 
 from . import index_operations as ops
-from .sending import apart, built, send, tree_of
+from .sending import apart, send, tree_of, valid
 
 if TYPE_CHECKING:
     from schemakit.ddl.leaf import LeafIndex
@@ -32,7 +32,8 @@ def _create_index(operations: Operations, op: ops.CreatePartitionedIndexOp) -> N
         return
     whole = {each.name.name: each for each in tree.indexes}.get(index.named(layout.parent).name)
     leaves = [leaf.name for leaf in tree.leaves] if whole is None else list(whole.lacking)
-    unbuilt = [leaf for leaf in leaves if not built(operations, index.named(leaf))]
+    built = valid(operations, map(index.named, leaves))
+    unbuilt = [leaf for leaf in leaves if str(index.named(leaf)) not in built]
     plan = Plan()
     if index.on_parent and whole is None:
         plan += index_parent_plan(layout.parent, index)
@@ -52,10 +53,11 @@ def _complete_index(operations: Operations, op: ops.CompletePartitionedIndexOp) 
         if found is None:
             raise TreeRefused(f"There is no index {whole}.", remedy="create it on the tree.")
         leaves = [leaf for leaf in found.lacking if leaf.name in op.only]
+    parts = {leaf: Name(_part_named(op, leaf), leaf.schema) for leaf in leaves}
+    built = valid(operations, parts.values()) if tree is not None else frozenset()
     steps, joined = [], []
-    for leaf in leaves:
-        part = Name(_part_named(op, leaf), leaf.schema)
-        if tree is None or not built(operations, part):
+    for leaf, part in parts.items():
+        if str(part) not in built:
             steps.append(Step.of(_part(op, part, leaf)))
         joined.append(index_joined(layout.parent, whole, leaf, part))
     apart(operations, Plan.of(*steps, Step(tuple(joined))))

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from alembic.operations import Operations
 from sqlalchemy import text
 
-from schemakit.catalog import read, read_trees
-from schemakit.ddl.preflight import check_parent, locks_needed
+from schemakit.catalog import read_trees
+from schemakit.ddl.preflight import batch_size, check_parent, locks_needed
 from schemakit.sql.plan import Plan, Statement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from alembic.runtime.migration import MigrationContext
 
     from schemakit.catalog.tree import Tree
@@ -52,11 +54,13 @@ def _commit(context: MigrationContext) -> None:
 
 
 def send(operations: Operations, statement: Statement) -> None:
+    """Send *statement* as ``op.execute`` would."""
     # A colon in a name is no parameter.
     operations.execute(text(statement.sql.replace("\\", "\\\\").replace(":", "\\:")))
 
 
 def online(operations: Operations) -> Any:
+    """Return the connection, None where there is no database to ask."""
     context = operations.migration_context
     return None if context.as_sql else context.connection
 
@@ -72,11 +76,25 @@ def tree_of(operations: Operations, layout: Layout) -> Tree | None:
 
 
 def fits(leaves: int, layout: Layout, tree: Tree | None) -> bool:
-    indexes = len(tree.indexes) if tree is not None else 1 + len(layout.carries.on_parent)
-    needed = locks_needed(leaves, indexes + len(layout.carries.on_leaves))
-    return needed <= (_USUAL_ROOM if tree is None else tree.lock_room)
+    """Whether the locks of so many *leaves* have room in one transaction."""
+    return locks_needed(leaves, _indexes(layout, tree)) <= _room(tree)
 
 
-def built(operations: Operations, index: Name) -> bool:
-    """Whether there is a valid index of that name."""
-    return read.index_definition(online(operations), index) is not None
+def batch_of(most: int, layout: Layout, tree: Tree | None) -> int:
+    """Return how many leaves to make between two COMMITs, at most *most*."""
+    return batch_size(most, _indexes(layout, tree), _room(tree))
+
+
+def _indexes(layout: Layout, tree: Tree | None) -> int:
+    """How many a leaf has; of a parent that is not there, with one for its primary key."""
+    inherited = len(tree.indexes) if tree is not None else 1 + len(layout.carries.on_parent)
+    return inherited + len(layout.carries.on_leaves)
+
+
+def _room(tree: Tree | None) -> int:
+    return _USUAL_ROOM if tree is None else tree.lock_room
+
+
+def valid(operations: Operations, names: Iterable[Name]) -> frozenset[str]:
+    """Return which of *names*, as SQL, are valid indexes."""
+    return read_trees.valid_indexes(online(operations), names)

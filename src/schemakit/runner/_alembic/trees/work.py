@@ -16,14 +16,14 @@ from schemakit.ddl.preflight import (
     neighbours_of,
 )
 from schemakit.ddl.renames import rename_plan
-from schemakit.ddl.trees import leaves_plan
+from schemakit.ddl.trees import BATCH, LIVE_BATCH, leaves_plan
 from schemakit.errors import LayoutRefused, TreeRefused
 from schemakit.sql.effects.model import TableLock
 from schemakit.sql.locks import LockMode
 from schemakit.sql.plan import Plan, Statement, Step
 
 from . import operations as ops
-from .sending import apart, built, fits, online, together, tree_of
+from .sending import apart, batch_of, fits, online, together, tree_of
 
 if TYPE_CHECKING:
     from schemakit.catalog.tree import Tree
@@ -57,7 +57,12 @@ def _create(operations: Operations, op: ops.CreatePartitionsOp) -> None:
     if tree is not None and op.live:
         _refuse_rows(operations, neighbours, leaves)
     plan = _indexes(layout, tree, live=op.live) + leaves_plan(
-        layout.parent, leaves, layout.carries, live=op.live, neighbours=neighbours
+        layout.parent,
+        leaves,
+        layout.carries,
+        live=op.live,
+        neighbours=neighbours,
+        size=batch_of(LIVE_BATCH if op.live else BATCH, layout, tree),
     )
     proving = op.live and neighbours.default is not None
     if proving or not fits(len(leaves), layout, tree):
@@ -165,9 +170,8 @@ def _attach(operations: Operations, op: ops.AttachPartitionOp) -> None:
             raise TreeRefused(
                 f"{leaf.name} is {_WHAT[state]}.", remedy="name a table that is no leaf."
             )
-        there = {index.name.name for index in tree.indexes}
-        indexes = [index for index in indexes if index.named(layout.parent).name in there]
-        indexes = [index for index in indexes if not built(operations, index.named(leaf.name))]
+        lacking = read_trees.unmatched_indexes(online(operations), layout.parent, leaf.name)
+        indexes = [index for index in indexes if index.named(layout.parent).name in lacking]
     around = _around(layout, [leaf], tree, live=True)
     apart(operations, attach_plan(layout.parent, leaf, indexes, neighbours=around))
 
