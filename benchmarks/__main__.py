@@ -7,7 +7,7 @@ import argparse
 import asyncio
 from importlib import import_module
 
-NAMES = ("noop", "fresh", "stall", "empty", "traffic", "hashing", "files")
+NAMES = ("noop", "fresh", "stall", "empty", "traffic", "hashing", "backups", "files")
 
 
 def main() -> None:

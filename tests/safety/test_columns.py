@@ -1,5 +1,10 @@
 """Columns that are dropped and put back; tables that are guarded meanwhile."""
 
+import asyncio
+import itertools
+from contextlib import suppress
+
+import asyncpg
 import pytest
 from sqlalchemy import make_url, text
 from tests.safety.dump import changed, dumped
@@ -136,3 +141,23 @@ async def test_a_tree_loses_and_gets_a_column(engine, oracle, dsn):
     assert (await restore_backup(engine, backup)).left == ()
     await cleared(oracle)
     assert changed(before, await dumped(dsn)) == []
+
+
+async def test_d09_a_writer_at_full_speed_loses_no_value(engine, oracle, connect):
+    await oracle.execute("CREATE TABLE w (id int PRIMARY KEY, x int)")
+    writer, written, begun = await connect(), [], asyncio.Event()
+
+    async def write():
+        with suppress(asyncpg.UndefinedColumnError):  # it is gone
+            for number in itertools.count():
+                await writer.execute(f"INSERT INTO w (id, x) VALUES ({number}, {number})")
+                written.append(number)
+                begun.set()
+
+    task = asyncio.create_task(write())
+    await begun.wait()
+    backup = await drop_column(engine, "w", "x", settings=ALLOWED)
+    await task
+    assert backup.rows == len(written)
+    await restore_backup(engine, backup)
+    assert await oracle.fetchval("SELECT count(*) FROM w WHERE x = id") == len(written)

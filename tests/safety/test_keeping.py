@@ -173,7 +173,7 @@ async def test_the_references_rows_are_listed_and_adopted(engine, oracle, table)
     assert not await oracle.fetchval("SELECT to_regclass('public.migration_backups')::oid")
 
 
-async def test_an_adopted_backup_is_cleaned_up(engine, oracle):
+async def test_m12_an_adopted_backup_is_cleaned_up_and_a_reminder_is_no_table(engine, oracle):
     await oracle.execute(
         f"{LEGACY}; CREATE TABLE a_backup_20250101_000000 AS SELECT 1 AS x; CREATE TABLE victim ();"
         "INSERT INTO migration_backups (backup_table_name, original_table_name, record_count,"
@@ -199,6 +199,14 @@ async def test_only_its_owner_may_read_the_backup_schema(engine, oracle, table):
         "SELECT has_schema_privilege('pg_monitor', 'schemakit_backups', 'USAGE')"
     )
     assert acl is False
+
+
+async def test_m08_how_an_empty_table_stands(engine, oracle):
+    await oracle.execute("CREATE TABLE t (x int)")
+    await backup_table(engine, "t")
+    found = await backup_status(engine)
+    assert (found.rows, len(found.backups)) == (0, 1)
+    assert str(found).startswith("1 backups: 1 ACTIVE, 0 EXPIRING SOON, 0 EXPIRED; 0 rows")
 
 
 async def test_d16_counts_go_beyond_31_bits(engine, oracle, table):

@@ -6,7 +6,11 @@ from tests.safety import everything as given
 from tests.safety.dump import changed, dumped
 from tests.safety.given_tables import CASES, dsn_of, make, portrayed, run, run_proofs
 
+from schemakit.catalog.differences import differences
 from schemakit.safety.moves import move
+
+#: Another table's policy or default is made anew.
+ANEW = ("policy ", "default value ")
 
 
 async def same(engine, before):
@@ -23,6 +27,27 @@ async def test_away_and_back_it_is_the_same(engine, oracle, case):
     await run(oracle, way.back)
     await run_proofs(oracle, way)
     assert await same(engine, before)
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_away_and_back_its_portrait_is_the_same(engine, oracle, case):
+    name = await make(oracle, case)
+    before = await portrayed(engine, oracle, name)
+    way = move(before, "place")
+    await run(oracle, way.away)
+    await run(oracle, way.back)
+    await run_proofs(oracle, way)
+    found = differences(before, await portrayed(engine, oracle, name))
+    assert [str(each) for each in found if not each.object.startswith(ANEW)] == []
+
+
+async def test_a_materialised_view_keeps_its_rows(engine, oracle):
+    name = await make(oracle, "everything")
+    moment = await oracle.fetchval('SELECT max(at) FROM other."mat; view"')
+    way = move(await portrayed(engine, oracle, name), "place")
+    await run(oracle, way.away)
+    await run(oracle, way.back)
+    assert await oracle.fetchval('SELECT max(at) FROM other."mat; view"') == moment
 
 
 LEAVES = ['forest."leaf; a"', '"leaves; of it"."mid; b"', "forest.b1", "chunks_part_07"]

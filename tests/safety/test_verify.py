@@ -97,6 +97,18 @@ async def test_d10_damage_to_a_move_is_told_apart(engine, oracle, moved, damage)
         await verify_backup(engine, moved)
 
 
+async def test_a_move_whose_file_is_another_was_written_anew(engine, oracle, moved):
+    await oracle.execute(f"VACUUM FULL {moved.relation}")
+    with pytest.raises(BackupEdited, match="1 of the 1 tables and views"):
+        await verify_backup(engine, moved)
+
+
+async def test_once_verified_its_content_decides(engine, oracle, moved):
+    await verify_backup(engine, moved)
+    await oracle.execute(f"VACUUM FULL {moved.relation}")
+    assert (await verify_backup(engine, moved)).against == "digest"
+
+
 @pytest.mark.parametrize(
     "edit",
     [

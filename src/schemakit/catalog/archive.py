@@ -34,6 +34,11 @@ def _rows(connection: Connection, which: str, *values: object, **names: Name) ->
     return list(connection.exec_driver_sql(sql, values))
 
 
+def settings(connection: Connection, names: Iterable[str]) -> dict[str, str]:
+    """Return how the settings *names* stand in the session."""
+    return {row[0]: row[1] for row in _rows(connection, "settings", list(names))}
+
+
 def source(connection: Connection, name: str, schema: str | None) -> Source | None:
     """Return the relation *name* of *schema* (None: by the search_path); None if there is none."""
     rows = _rows(connection, "source", name, schema)

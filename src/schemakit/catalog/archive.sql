@@ -1,5 +1,9 @@
 -- The queries about backups and their registry. Parameters as asyncpg has them; <registry> is a name.
 
+-- name: settings
+-- How the settings $1 stand.
+SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.unnest($1::text[]) AS name
+
 -- name: source
 -- The relation $1 of the schema $2, or of the first schema of the search_path that has it.
 WITH RECURSIVE it AS (
@@ -44,7 +48,7 @@ SELECT a.attname::text AS name,
        t.oid >= 12000 AND t.typnamespace <> 'pg_catalog'::regnamespace AS own_type,
        coalesce(co.collnamespace <> 'pg_catalog'::regnamespace, false) AS own_collation,
        t.oid = ANY ('{bool,bytea,"\"char\"",name,int2,int4,int8,oid,text,varchar,uuid,date,time,timestamp,
-                     timestamptz,macaddr,macaddr8,pg_lsn,xid,cid}'::regtype[])
+                     timestamptz,jsonb,macaddr,macaddr8,pg_lsn,xid,cid}'::regtype[])
          AND coalesce(co.collisdeterministic, true) AS exact,
        coalesce(array_position(pk.indkey::int2[], a.attnum) + 1, 0) AS key
   FROM pg_catalog.pg_attribute AS a

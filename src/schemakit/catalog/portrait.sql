@@ -63,9 +63,11 @@ part (classid, objid) AS MATERIALIZED (
    UNION ALL
   SELECT d.classid, d.objid
     FROM tree
-    JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::regclass
-         AND d.refobjid = tree.oid AND d.refobjsubid <> 0
-         AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i')
+    CROSS JOIN LATERAL (
+      SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d
+       WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = tree.oid
+         AND d.refobjsubid <> 0 AND d.classid = 'pg_catalog.pg_class'::regclass
+         AND d.deptype IN ('a', 'i') OFFSET 0) AS d
     JOIN pg_catalog.pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
 ),
 walk (classid, objid, depth) AS (
@@ -73,8 +75,11 @@ walk (classid, objid, depth) AS (
    UNION ALL
   SELECT whole.classid, whole.objid, walk.depth + 1
     FROM walk
-    JOIN pg_catalog.pg_depend AS d
-      ON d.refclassid = walk.classid AND d.refobjid = walk.objid AND d.deptype IN ('n', 'a', 'i')
+    -- OFFSET 0, here and below: by the index, whatever the planner expects of the recursion.
+    CROSS JOIN LATERAL (
+      SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d
+       WHERE d.refclassid = walk.classid AND d.refobjid = walk.objid
+         AND d.deptype IN ('n', 'a', 'i') OFFSET 0) AS d
     LEFT JOIN pg_catalog.pg_rewrite AS r
       ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid
     -- A rule stands for its view, a view for its row type too; a default, an index or an internal
@@ -100,11 +105,13 @@ dependent (classid, objid, depth) AS MATERIALIZED (
 ),
 -- Parts of the tree that need relations which do not depend on it.
 outward (classid, objid) AS MATERIALIZED (
-  SELECT DISTINCT d.classid, d.objid
+  SELECT DISTINCT part.classid, part.objid
     FROM part
-    JOIN pg_catalog.pg_depend AS d
-      ON d.classid = part.classid AND d.objid = part.objid AND d.deptype IN ('n', 'a')
-     AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid >= 16384
+    CROSS JOIN LATERAL (
+      SELECT d.refclassid, d.refobjid FROM pg_catalog.pg_depend AS d
+       WHERE d.classid = part.classid AND d.objid = part.objid AND d.deptype IN ('n', 'a')
+         AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid >= 16384
+      OFFSET 0) AS d
    WHERE part.classid IN ('pg_catalog.pg_attrdef'::regclass, 'pg_catalog.pg_trigger'::regclass,
                           'pg_catalog.pg_policy'::regclass, 'pg_catalog.pg_rewrite'::regclass)
      AND NOT EXISTS (SELECT FROM part AS own WHERE own.classid = d.refclassid
@@ -132,9 +139,11 @@ reach (classid, objid, depth) AS (
        WHERE reach.classid = 'pg_catalog.pg_type'::regclass AND reach.depth > 0
          AND contypid = reach.objid
     ) AS carrier (classid, objid)
-    JOIN pg_catalog.pg_depend AS d
-      ON d.classid = carrier.classid AND d.objid = carrier.objid AND d.deptype = 'n'
-     AND d.refobjid >= 16384 AND d.refclassid <> 'pg_catalog.pg_namespace'::regclass
+    CROSS JOIN LATERAL (
+      SELECT d.refclassid, d.refobjid FROM pg_catalog.pg_depend AS d
+       WHERE d.classid = carrier.classid AND d.objid = carrier.objid AND d.deptype = 'n'
+         AND d.refobjid >= 16384 AND d.refclassid <> 'pg_catalog.pg_namespace'::regclass
+      OFFSET 0) AS d
     LEFT JOIN pg_catalog.pg_type AS t
       ON d.refclassid = 'pg_catalog.pg_type'::regclass AND t.oid = d.refobjid
    WHERE reach.depth < 20
@@ -162,11 +171,16 @@ users (needclass, need, classid, objid, schema) AS MATERIALIZED (
               WHEN con.contypid <> 0 THEN con.contypid ELSE d.objid END,
          coalesce(r.relnamespace, con.connamespace, p.pronamespace, t.typnamespace)
     FROM needed AS n
-    JOIN pg_catalog.pg_depend AS d
-      ON d.refclassid = n.classid AND d.deptype IN ('n', 'a')
-     AND d.refobjid IN (n.objid, (SELECT typarray FROM pg_catalog.pg_type
-                                   WHERE n.classid = 'pg_catalog.pg_type'::regclass
-                                     AND oid = n.objid AND typarray <> 0))
+    CROSS JOIN LATERAL (
+      SELECT n.objid
+       UNION ALL
+      SELECT typarray FROM pg_catalog.pg_type
+       WHERE n.classid = 'pg_catalog.pg_type'::regclass AND oid = n.objid AND typarray <> 0
+    ) AS spelling (objid)
+    CROSS JOIN LATERAL (
+      SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d
+       WHERE d.refclassid = n.classid AND d.refobjid = spelling.objid
+         AND d.deptype IN ('n', 'a') OFFSET 0) AS d
     LEFT JOIN pg_catalog.pg_class AS c
       ON d.classid = 'pg_catalog.pg_class'::regclass AND c.oid = d.objid AND c.relkind = 'c'
     LEFT JOIN pg_catalog.pg_constraint AS con
@@ -283,8 +297,9 @@ SELECT a.attrelid,
          'acl', a.attacl::text[],
          'local', a.attislocal, 'inherited', a.attinhcount)
   FROM shown
-  JOIN pg_catalog.pg_attribute AS a ON a.attrelid = shown.oid
-       AND a.attnum > 0 AND NOT a.attisdropped
+  CROSS JOIN LATERAL (
+    SELECT * FROM pg_catalog.pg_attribute
+     WHERE attrelid = shown.oid AND attnum > 0 AND NOT attisdropped OFFSET 0) AS a
   JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
   LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 
@@ -433,9 +448,11 @@ SELECT d.refobjid,
          'acl', c.relacl::text[],
          'comment', pg_catalog.obj_description(c.oid, 'pg_class'))
   FROM shown
-  JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::regclass
-       AND d.refobjid = shown.oid AND d.refobjsubid > 0
-       AND d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i')
+  CROSS JOIN LATERAL (
+    SELECT * FROM pg_catalog.pg_depend
+     WHERE refclassid = 'pg_catalog.pg_class'::regclass AND refobjid = shown.oid
+       AND refobjsubid > 0 AND classid = 'pg_catalog.pg_class'::regclass
+       AND deptype IN ('a', 'i') OFFSET 0) AS d
   JOIN pg_catalog.pg_sequence AS s ON s.seqrelid = d.objid
   JOIN pg_catalog.pg_class AS c ON c.oid = d.objid
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -486,14 +503,20 @@ SELECT 0::oid,
          'validated', con.convalidated,
          'enforced', con.conenforced, -- from 18
          'comment', pg_catalog.obj_description(con.oid, 'pg_constraint'))
-  FROM tree
-  JOIN pg_catalog.pg_constraint AS con ON con.confrelid = tree.oid
+  FROM (SELECT DISTINCT d.objid -- no index finds a foreign key by what it refers to
+          FROM tree
+         CROSS JOIN LATERAL (
+           SELECT objid FROM pg_catalog.pg_depend
+            WHERE refclassid = 'pg_catalog.pg_class'::regclass AND refobjid = tree.oid
+              AND classid = 'pg_catalog.pg_constraint'::regclass OFFSET 0) AS d) AS known
+  JOIN pg_catalog.pg_constraint AS con ON con.oid = known.objid
        AND con.contype = 'f' AND con.conparentid = 0
   JOIN pg_catalog.pg_class AS c ON c.oid = con.conrelid
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_class AS r ON r.oid = con.confrelid
   JOIN pg_catalog.pg_namespace AS rn ON rn.oid = r.relnamespace
- WHERE con.conrelid NOT IN (SELECT oid FROM tree)
+ WHERE con.confrelid IN (SELECT oid FROM tree)
+   AND con.conrelid NOT IN (SELECT oid FROM tree)
 
 -- name: children
 -- Tables that inherit from one of the tree, and are no partitions.
@@ -552,15 +575,17 @@ SELECT 0::oid,
            'check', pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid),
            'comment', pg_catalog.obj_description(p.oid, 'pg_policy')) END,
          'column', a.attname,
-         'default', pg_catalog.pg_get_expr(ad.adbin, ad.adrelid))
+         'default', pg_catalog.pg_get_expr(a.adbin, a.adrelid))
   FROM dependent AS d
   LEFT JOIN pg_catalog.pg_policy AS p
     ON d.classid = 'pg_catalog.pg_policy'::regclass AND p.oid = d.objid
-  LEFT JOIN pg_catalog.pg_attrdef AS ad
-    ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND ad.oid = d.objid
-  LEFT JOIN pg_catalog.pg_attribute AS a
-    ON a.attrelid = ad.adrelid AND a.attnum = ad.adnum
-  JOIN pg_catalog.pg_class AS c ON c.oid = coalesce(p.polrelid, ad.adrelid)
+  LEFT JOIN LATERAL (
+    SELECT a.attnum, a.attname, a.attgenerated, ad.adbin, ad.adrelid
+      FROM pg_catalog.pg_attrdef AS ad
+      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = ad.adrelid AND a.attnum = ad.adnum
+     WHERE d.classid = 'pg_catalog.pg_attrdef'::regclass AND ad.oid = d.objid OFFSET 0
+  ) AS a ON true
+  JOIN pg_catalog.pg_class AS c ON c.oid = coalesce(p.polrelid, a.adrelid)
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
  WHERE coalesce(a.attgenerated, '') = ''
    AND c.oid NOT IN (SELECT oid FROM shown)

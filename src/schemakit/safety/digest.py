@@ -8,7 +8,8 @@ digest. Three decisions:
   values of a column would not show (measured).
 - What is equal to the server may differ as text: 1.0 and 1.00, 0 and -0, ``1 day`` and
   ``24 hours``, whatever a collation takes for equal. Values of such a type are hashed as text, so
-  that an edit shows; only types whose equal values are the same bytes are hashed as they are.
+  that an edit shows; only types whose equal values are the same bytes are hashed as they are, and
+  jsonb, in which only the trailing zeros of a number do not show: as text it took a third longer.
 - A sum, and no exclusive or: that would cancel two equal rows.
 """
 

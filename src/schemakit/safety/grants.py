@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
 from schemakit.catalog.table import Table
 from schemakit.sql.literal import literal
-from schemakit.sql.name import quote
+from schemakit.sql.name import Name, quote
 from schemakit.sql.plan import Statement
 
 _PRIVILEGES = {
@@ -118,3 +118,30 @@ def of_columns(relation: Table) -> Iterator[Statement]:
     for column in relation.columns:
         what = f"TABLE {relation.full_name}"
         yield from granted(what, column.acl, relation.owner, column.name)
+
+
+_CLEARED = """DECLARE given record;
+BEGIN
+  FOR given IN
+    SELECT DISTINCT c.oid::regclass AS relation, g.grantee, c.relkind
+      FROM unnest(ARRAY[{names}]::regclass[]) AS r (oid)
+      JOIN pg_catalog.pg_class AS c USING (oid)
+     CROSS JOIN LATERAL aclexplode(c.relacl) AS g
+     WHERE g.grantee <> c.relowner
+  LOOP
+    EXECUTE format('REVOKE ALL ON %s %s FROM %s',
+      CASE given.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, given.relation,
+      CASE given.grantee WHEN 0 THEN 'PUBLIC'
+           ELSE quote_ident(pg_get_userbyid(given.grantee)) END);
+  END LOOP;
+END"""
+
+
+def cleared(relations: Iterable[Name]) -> Iterator[Statement]:
+    """What takes away the rights that ALTER DEFAULT PRIVILEGES has given on new *relations*."""
+    names = ", ".join(literal(str(each)) for each in relations)
+    if names:
+        block = _CLEARED.format(names=names)
+        yield Statement(
+            f"DO {literal(block)}", why="ALTER DEFAULT PRIVILEGES may have given rights"
+        )

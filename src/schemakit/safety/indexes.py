@@ -94,15 +94,22 @@ def replica_identity(table: Table) -> Iterator[Statement]:
         if index.replica_identity and table.replica_identity == "i":
             action = f"REPLICA IDENTITY USING INDEX {quote(index.name)}"
             yield alter(table, action, only=True)
-    if table.replica_identity in ("f", "n"):
+    if table.replica_identity in ("f", "n") and table.kind in ("r", "p"):
         which = "FULL" if table.replica_identity == "f" else "NOTHING"
         yield alter(table, f"REPLICA IDENTITY {which}", only=True)
 
 
-def put_together(table: Table) -> Iterator[Statement]:
-    """What makes the indexes of a partition a part of those of its parent."""
+def put_together(table: Table, parents: Collection[Name] | None = None) -> Iterator[Statement]:
+    """What makes the indexes of a partition a part of those of its parent.
+
+    Args:
+        table: the partition.
+        parents: those whose indexes have to be told of it, by default all: ATTACH PARTITION does
+            it for a parent that had its indexes before.
+    """
+    told = parents is None or set(table.parents) & set(parents)
     for index in table.indexes:
-        if index.parent is not None:
+        if index.parent is not None and told:
             part = _named(table, index)
             yield Statement(f"ALTER INDEX {index.parent} ATTACH PARTITION {part}")
 

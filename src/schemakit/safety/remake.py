@@ -91,14 +91,17 @@ def _placed(portrait: Portrait, table: Table) -> Iterator[Statement]:
 
 
 def _rest(portrait: Portrait) -> Iterator[Statement]:
+    own = {each.full_name for each in portrait.tables}
     for table in portrait.tables:
-        yield from indexes.put_together(table)
+        yield from indexes.put_together(table, own)
         yield from indexes.checked_later(table)
     unproven = {
         each.name for one in portrait.tables for each in one.constraints if not each.validated
     }
     for table in portrait.tables:
         yield from indexes.validated(table, unproven)
+    yield from grants.cleared(each.full_name for each in portrait.tables)
+    yield from grants.cleared(Name(each.name, each.schema) for each in portrait.sequences)
     yield from _keys_within(portrait)
     for table in portrait.tables:
         yield from indexes.replica_identity(table)
@@ -136,7 +139,7 @@ def _behaviour(portrait: Portrait, table: Table) -> Iterator[Statement]:
 def _dependants(
     portrait: Portrait, keys: tuple[foreign_keys.ForeignKey, ...]
 ) -> Iterator[Statement]:
-    yield from ties.inherited(portrait)
+    yield from ties.inherited(portrait, anew=True)
     for key in keys:
         yield from foreign_keys.put_back(key, portrait.server_version)
     yield from ties.published(portrait)

@@ -14,7 +14,7 @@ from schemakit.sql.locks import LockMode
 from schemakit.sql.name import Name, quote
 from schemakit.sql.plan import Statement
 
-from . import behaviour
+from . import behaviour, columns
 from .saying import alter, comment, listed, on
 
 
@@ -59,18 +59,24 @@ def disinherited(portrait: Portrait) -> Iterator[Statement]:
 def _own_keys_dropped(table: Table) -> Iterator[Statement]:
     """What drops the foreign keys that a partition keeps of its parent's when it is detached."""
     for key in cloned_keys(table):
-        sql = f"ALTER TABLE {table.full_name} DROP CONSTRAINT {quote(key.name)}"
+        # PostgreSQL 14 drops it by itself where it refers to the parent.
+        sql = f"ALTER TABLE {table.full_name} DROP CONSTRAINT IF EXISTS {quote(key.name)}"
         also = (TableLock(LockMode.ACCESS_EXCLUSIVE, key.references),)
         yield on(table.full_name, sql, "a partition that is detached keeps it", also=also)
 
 
-def inherited(portrait: Portrait) -> Iterator[Statement]:
-    """What makes them partitions and heirs again."""
+def inherited(portrait: Portrait, *, anew: bool = False) -> Iterator[Statement]:
+    """What makes them partitions and heirs again.
+
+    Args:
+        portrait: of the tables.
+        anew: they were made anew, and so as heirs of what they inherit columns from.
+    """
     for table, parent in _parents_outside(portrait):
-        if table.bound is None:
-            yield _with_parent(table, parent, f"INHERIT {parent}")
-        else:
+        if table.bound is not None:
             yield from _attached(table, parent)
+        elif not (anew and columns.inherits(table)):
+            yield _with_parent(table, parent, f"INHERIT {parent}")
 
 
 def _parents_outside(portrait: Portrait) -> Iterator[tuple[Table, Name]]:

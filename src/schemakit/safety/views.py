@@ -14,7 +14,7 @@ from schemakit.catalog.table import Column, Table
 from schemakit.sql.name import Name, quote
 from schemakit.sql.plan import Statement
 
-from . import behaviour, belongings, indexes
+from . import behaviour, belongings, grants, indexes
 from .columns import adjusted
 from .saying import on, option
 
@@ -60,6 +60,7 @@ def made(view: Table) -> Iterator[Statement]:
     yield from indexes.built(view)
     yield from belongings.statistics_made(view)
     yield belongings.owned(view)
+    yield from grants.cleared([view.full_name])
     yield from belongings.described(view)
     for trigger in view.triggers:
         yield from behaviour.trigger(view, trigger)

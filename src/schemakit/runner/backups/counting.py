@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
@@ -11,10 +13,14 @@ from schemakit.catalog.backup import Source
 from schemakit.runner import broken
 from schemakit.runner.flow import Fetch, Flow, Run
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
 #: What is read in a few milliseconds; counting a larger table would no more be instantaneous.
 _SMALL = 16 * 1024 * 1024
 _MILLISECONDS = 250
-_QUERY_CANCELED = "57014"
+#: It took too long; or a policy that even the owner has to keep hides rows.
+_NOT_COUNTED = frozenset({"57014", "42501"})
 _SAVEPOINT = "schemakit_count"
 
 
@@ -30,8 +36,8 @@ def rows_of(source: Source) -> Flow[tuple[int, bool]]:
     some = yield from _in_time(f"SELECT count(*) FROM (SELECT FROM {_all(source)} LIMIT 1) AS a")  # noqa: S608 - the same
     if some == 0:
         return 0, True
-    about: int = yield Fetch(partial(archive.estimated, name=source.name))
-    return max(about, 1), False
+    about: int | None = yield from _tried(partial(archive.estimated, name=source.name))
+    return max(source.rows if about is None else about, 1), False
 
 
 def _all(source: Source) -> str:
@@ -39,17 +45,19 @@ def _all(source: Source) -> str:
 
 
 def _in_time(sql: str) -> Flow[int | None]:
-    """A flow that gets a number; None if it takes too long."""
+    return (yield from _tried(partial(archive.counted, sql=sql)))
+
+
+def _tried(read: Callable[[Connection], int]) -> Flow[int | None]:
+    """A flow that gets a number; None if it takes too long, or may not be known."""
     limit = f"SELECT pg_catalog.set_config('statement_timeout', '{_MILLISECONDS}', true)"
     yield Run(f"SAVEPOINT {_SAVEPOINT}; {limit}")
     try:
-        found: int = yield Fetch(partial(archive.counted, sql=sql))
+        found: int | None = yield Fetch(read)
     except DBAPIError as error:
-        if getattr(broken.origin(error), "sqlstate", None) != _QUERY_CANCELED:
+        if getattr(broken.origin(error), "sqlstate", None) not in _NOT_COUNTED:
             raise
-        found_in_time = None
-    else:
-        found_in_time = found
+        found = None
     # The ROLLBACK gives the time-out back as well.
     yield Run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}")
-    return found_in_time
+    return found

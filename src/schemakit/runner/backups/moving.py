@@ -22,12 +22,12 @@ from schemakit.sql.name import Name
 from . import sources
 from .copying import kept_for
 from .counting import rows_of
-from .pins import WHOLE, under
+from .pins import PLAIN, WHOLE, under
 from .registry import Registry
 from .sending import sent
 
 #: Settings that the statements of a move SET for the transaction; others may share it.
-SPOKEN = PINNED | {"check_function_bodies": "off"}
+SPOKEN = PINNED | PLAIN | {"check_function_bodies": "off"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,8 @@ from .returning import proven
 from .sending import sent
 from .verifying import content, same_facets
 
-#: Memory and processes that building the indexes of a large table is worth.
-_BUILDING = {"maintenance_work_mem": "256MB", "max_parallel_maintenance_workers": "4"}
+#: Memory that building the indexes of a large table is worth.
+_BUILDING = {"maintenance_work_mem": "256MB"}
 #: In what the table may differ from the portrait, and still take its rows back where it is.
 _PASSING = frozenset({"identity of objects", "sequence positions"})
 

@@ -78,6 +78,8 @@ def _verified(registry: Registry, backup: Backup | str, workers: int | None) -> 
         yield from same_facets(entry, manifest)
     found = yield from content(entry.relation, workers, seal=entry.seal or "")
     against = same_content(entry, found)
+    if manifest is not None and entry.digest is None:
+        yield from _same_files(entry, manifest)
     if entry.id:
         now = "pg_catalog.clock_timestamp()"
         values = {"digest": literal(found.digest), "verified_at": now}
@@ -138,6 +140,16 @@ def same_facets(backup: Backup, manifest: Manifest) -> Flow[None]:
         raise _error(BackupMissing, gone)
     if found:
         raise _error(BackupAltered, found)
+
+
+def _same_files(backup: Backup, manifest: Manifest) -> Flow[None]:
+    """A flow that looks whether a move whose content nobody knows is still in its files."""
+    now: dict[int, int | None]
+    now = yield Fetch(partial(archive.files, oids=tuple(manifest.files)))
+    others = [oid for oid, file in manifest.files.items() if now.get(oid) != file]
+    if others:
+        what = f"{len(others)} of the {len(manifest.files)} tables and views of {backup.name}"
+        raise BackupEdited(f"{what} were written anew since, as by TRUNCATE or VACUUM FULL.")
 
 
 def same_content(backup: Backup, found: Content) -> str:
