@@ -142,7 +142,7 @@ async def counted(url, engine, oracle, call):
 def chosen(counts, call):
     dice = random.Random(f"{SEED} {call}")  # noqa: S311 - a seed is the point
     every = [Fault("reset", way, number) for way in counts for number in range(1, counts[way] + 1)]
-    some = every if LONG else dice.sample(every, 7)
+    some = every if LONG else dice.sample(every, 5)
     silent = [Fault("half-open", "frontend", number) for number in range(9, counts["frontend"])]
     return [*some, *(silent if LONG else dice.sample(silent, 1))]
 

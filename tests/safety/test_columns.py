@@ -7,6 +7,7 @@ from contextlib import suppress
 import asyncpg
 import pytest
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
 from tests.safety.dump import changed, dumped
 
 from schemakit.errors import (
@@ -114,6 +115,29 @@ async def test_a_guarded_table_comes_back_if_the_block_raises(engine, oracle, ds
         await broken(engine, "UPDATE t SET o = NULL")
     await cleared(oracle)
     assert changed(before, await dumped(dsn)) == []
+
+
+async def test_in_a_transaction_that_failed_the_error_is_the_blocks_own(engine, oracle, table):
+    async def work():
+        async with engine.begin() as connection, guarded_table(connection, "t"):
+            await connection.execute(text("UPDATE t SET o = 1 / 0"))
+
+    with pytest.raises(DBAPIError, match="division by zero") as caught:
+        await work()
+    assert "The table was not put back" in caught.value.__notes__[0]
+    assert await oracle.fetchval("SELECT sum(o) FROM t") == 3
+
+
+async def test_a_block_that_is_cancelled_is_undone_too(engine, oracle, table):
+    async def work():
+        async with guarded_table(engine, "t"):
+            await oracle.execute("DELETE FROM t")
+            await asyncio.sleep(60)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2):
+            await work()
+    assert await oracle.fetchval("SELECT count(*) FROM t") == 2
 
 
 async def test_and_stays_as_it_is_if_not(engine, oracle, table):

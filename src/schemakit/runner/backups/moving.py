@@ -11,7 +11,7 @@ from schemakit.catalog.backup import Backup, Source, shown
 from schemakit.catalog.portrait import PINNED, Portrait
 from schemakit.catalog.portray import portray
 from schemakit.errors import AccessDenied, HasDependants
-from schemakit.runner.flow import Fetch, Flow
+from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.safety.dependants import dependants, owners
 from schemakit.safety.manifest import Manifest
 from schemakit.safety.moves import move
@@ -23,7 +23,7 @@ from . import sources
 from .copying import kept_for
 from .counting import rows_of
 from .pins import PLAIN, WHOLE, under
-from .registry import Registry
+from .registry import Registry, closed
 from .sending import sent
 
 #: Settings that the statements of a move SET for the transaction; others may share it.
@@ -71,6 +71,7 @@ class Drop:
         oids = [each.oid for each in portrait.relations()]
         files = yield Fetch(partial(archive.files, oids=oids))
         yield from sent(way.away)
+        yield Run(";\n".join(map(closed, way.places.values())))
         kept: Portrait = yield Fetch(partial(portray, oid=source.oid))
         having = {oid: file for oid, file in files.items() if file is not None}
         manifest = Manifest(portrait, way.places, having, kept)

@@ -71,6 +71,19 @@ SELECT backup_table_name, original_table_name, record_count, coalesce(created_at
 DROP TABLE public.migration_backups"""
 
 
+_CLOSE = """DECLARE others text;
+BEGIN
+  SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC'
+                             ELSE format('%I', pg_catalog.pg_get_userbyid(a.grantee)) END, ', ')
+    INTO others
+    FROM pg_catalog.pg_namespace AS n, pg_catalog.aclexplode(n.nspacl) AS a
+   WHERE n.nspname = {schema} AND a.grantee <> n.nspowner;
+  IF others IS NOT NULL THEN
+    EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %s', {schema}, others);
+  END IF;
+END"""
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
     """Where backups are kept and noted.
@@ -110,8 +123,7 @@ class Registry:
         What is made in the schema is for its owner alone, whatever default privileges say.
         """
         create = f"CREATE TABLE IF NOT EXISTS {self.table} (\n{_COLUMNS}\n)"
-        close = f"REVOKE ALL ON SCHEMA {quote(self.schema)} FROM PUBLIC"
-        yield from made(REGISTRY, f"{close}; {create}", self.schema)
+        yield from made(REGISTRY, f"{closed(self.schema)}; {create}", self.schema)
         there: Places = yield Fetch(partial(archive.places, schema=self.schema))
         if there.legacy and there.adoptable and self.schema != "public":
             lock = "LOCK TABLE public.migration_backups IN ACCESS EXCLUSIVE MODE"
@@ -195,6 +207,12 @@ class Registry:
         """
         tag: str = yield Run(f"DELETE FROM {self.table} WHERE id = {backup.id} AND {where}")  # noqa: S608 - the same
         return tag != "DELETE 0"
+
+
+def closed(schema: str) -> str:
+    """Return what leaves *schema* to its owner alone, whatever default privileges have given."""
+    block = _CLOSE.format(schema=literal(schema))
+    return f"DO {literal(block)}"
 
 
 def _try_lock(key: int) -> str:

@@ -6,7 +6,12 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from anyio import CancelScope
+from sqlalchemy.exc import DBAPIError
+
 from schemakit.catalog.backup import Backup
+from schemakit.errors import SchemakitError
+from schemakit.runner import failure
 from schemakit.runner.perform import perform
 from schemakit.runner.reporter import OnEvent
 from schemakit.runner.settings import Settings
@@ -165,7 +170,14 @@ async def guarded_table(
     except BaseException as error:
         reason = settings.allow_destructive or f"guarded_table: {type(error).__name__}"
         allowed = replace(settings, allow_destructive=reason)
-        await restore_backup(target, backup, overwrite=True, settings=allowed, on_event=on_event)
+        try:
+            with CancelScope(shield=True):
+                await restore_backup(
+                    target, backup, overwrite=True, settings=allowed, on_event=on_event
+                )
+        except (SchemakitError, DBAPIError) as failed:  # e.g. in a transaction that has failed
+            why = failure.brief(failed)
+            error.add_note(f"The table was not put back from {backup.name}: {why}")
         raise
 
 
