@@ -2,6 +2,7 @@
 
 import asyncio
 import statistics
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,9 +32,9 @@ NOTE = (
     f"Seconds, medians of interleaved rounds: a copy of {ROWS:,} rows, without indexes on either "
     "side. pg_dump -Fc -t and pg_restore -j2 with their defaults, of PostgreSQL 18, which compress "
     "by gzip at level 6; export_backup and import_backup compress by zlib at level 1, on two "
-    "threads. The file lies on disk, and theirs is fsynced by neither. Aim: at most half of both "
-    "together. The longest stall of the event loop while one of them runs is below; the server, "
-    "the threads and the loop share two cores."
+    "threads, or by zstd. Ours fsyncs the file, and looks it through before it imports it. Aim: at "
+    "most half of both together; the part is in brackets. The longest stall of the event loop "
+    "while one of them runs is below; the server, the threads and the loop share two cores."
 )
 
 
@@ -57,15 +58,14 @@ async def main(rounds: int) -> None:
         backup = await backup_table(source, "chunks")
         size = await raw.fetchval("SELECT pg_table_size('chunks')")
         with temporary() as parent:
-            ours, theirs = Path(parent) / "ours", Path(parent) / "theirs"
+            ours, small, theirs = (Path(parent) / name for name in ("ours", "small", "theirs"))
 
-            async def exporting() -> None:
-                ours.unlink(missing_ok=True)
-                await export_backup(source, backup, ours)
+            async def exporting(path: Path = ours, compression: str = "zlib") -> None:
+                path.unlink(missing_ok=True)  # noqa: ASYNC240 - nobody waits
+                await export_backup(source, backup, path, compression=compression)
 
-            async def importing() -> None:
-                imported = await import_backup(sink, ours)
-                made.append(imported)
+            async def importing(path: Path = ours) -> None:
+                made.append(await import_backup(sink, path))
 
             async def dumping() -> None:
                 table = f"{backup.relation.schema}.{backup.relation.name}"
@@ -90,37 +90,33 @@ async def main(rounds: int) -> None:
             contestants = {
                 "export": exporting,
                 "import": importing,
+                "export zstd": partial(exporting, small, "zstd"),
+                "import zstd": partial(importing, small),
                 "pg_dump": dumping,
                 "pg_restore": restoring,
             }
             times = await interleaved(contestants, min(rounds, 5))
             stalls = [await longest_stall(work) for work in (exporting, importing)]
-            sizes = [ours.stat().st_size, theirs.stat().st_size]
+            sizes = [each.stat().st_size for each in (ours, small, theirs)]
             await cleanup_backups(sink, made, settings=allowed)
         await raw.close()
         await source.dispose()
         await sink.dispose()
     found = {name: statistics.median(values) / 1000 for name, values in times.items()}
-    own, other = found["export"] + found["import"], found["pg_dump"] + found["pg_restore"]
     rows = [
-        [
-            "out",
-            f"{found['export']:.2f}",
-            f"{found['pg_dump']:.2f}",
-            ratio(found["export"], found["pg_dump"]),
-        ],
-        [
-            "in",
-            f"{found['import']:.2f}",
-            f"{found['pg_restore']:.2f}",
-            ratio(found["import"], found["pg_restore"]),
-        ],
-        ["both", f"{own:.2f}", f"{other:.2f}", ratio(own, other)],
-        [f"MB of {size / 1e6:.0f}", *(f"{each / 1e6:.0f}" for each in sizes), ratio(*sizes)],
+        row(label, found[own], found[f"{own} zstd"], found[other])
+        for label, own, other in (("out", "export", "pg_dump"), ("in", "import", "pg_restore"))
+    ]
+    both = ("export", "import"), ("export zstd", "import zstd"), ("pg_dump", "pg_restore")
+    rows += [
+        row("both", *(sum(found[name] for name in pair) for pair in both)),
+        row(f"MB of {size / 1e6:.0f}", *(each / 1e6 for each in sizes)),
         ["longest stall, ms", f"{stalls[0]:.0f} out, {stalls[1]:.0f} in", "", ""],
     ]
-    write("files", TITLE, NOTE, ["", "schemakit", "pg_dump, pg_restore", "ratio"], rows)
+    write("files", TITLE, NOTE, ["", "schemakit", "schemakit, zstd", "pg_dump, pg_restore"], rows)
 
 
-def ratio(own: float, other: float) -> str:
-    return f"{own / other:.2f}"
+def row(label: str, own: float, by_zstd: float, other: float) -> list[str]:
+    """Values, and in brackets their part of the last one."""
+    cells = (f"{each:.1f} ({each / other:.2f})" for each in (own, by_zstd))
+    return [label, *cells, f"{other:.1f}"]

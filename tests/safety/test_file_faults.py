@@ -161,12 +161,8 @@ async def test_the_server_is_killed_while_rows_come_through(server, tmp_path, ca
     assert [each.name for each in tmp_path.iterdir()] == ["given"]
     await server.start()
     async with disposing(pool_free(server.url)) as engine:
-        assert await list_backups(engine) == (replace(backup, read=(await read(engine))),)
+        assert [each.name for each in await list_backups(engine)] == [backup.name]
         assert (await import_backup(engine, tmp_path / "given")).rows == 20000
-
-
-async def read(engine):
-    return (await list_backups(engine))[0].read
 
 
 async def test_the_servers_disk_is_full(server, small, tmp_path):  # noqa: F811 - fixtures

@@ -307,3 +307,17 @@ async def test_in_the_callers_transaction(engine, oracle, directory):
         assert len(await list_backups(connection)) == 1
         await connection.rollback()
     assert await oracle.fetchval("SELECT count(*) FROM chunks") == 1000
+
+
+async def test_autogenerate_leaves_what_is_kept_alone(engine, oracle, directory):
+    await oracle.execute(CHUNKS)
+    await upgraded(engine, directory, "op.backup_table('chunks')\nop.safe_drop_table('chunks')")
+    directory.env(
+        """
+        import sqlalchemy as sa
+        from schemakit.env import run
+        run(target_metadata=sa.MetaData(), include_schemas=True)
+        """
+    )
+    found = await schemakit.check(engine, migrations=directory)
+    assert found.differences == ()

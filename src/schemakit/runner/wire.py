@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
 from sqlalchemy import (
     AssertionPool,
     Connection,
@@ -70,6 +71,32 @@ async def with_driver(adapted_connection: Any, work: Callable[[Any], Awaitable[_
             with _begin_held_back(carrier(adapted_connection)):
                 await adapted_connection._start_transaction()  # noqa: SLF001
         return await work(adapted_connection.driver_connection)
+
+
+async def while_open(driver: Any, work: Awaitable[_T]) -> _T:
+    """Await *work* on asyncpg's connection *driver*, for as long as that is open.
+
+    COPY FROM STDIN needs it: asyncpg waits until the socket takes more, and one that is gone while
+    it was full never says so (asyncpg 0.32, ``CoreProtocol.writing_allowed``).
+
+    Raises:
+        ConnectionDoesNotExistError: it is not, any more.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=_LOOK))[0]:
+            refuse_closed(driver)
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=PATIENCE)
+    return task.result()
+
+
+def refuse_closed(driver: Any) -> None:
+    """Raise as asyncpg does where its connection *driver* was lost in the middle of something."""
+    if driver.is_closed():
+        raise asyncpg.ConnectionDoesNotExistError(_CLOSED)
 
 
 def carrier(adapted_connection: Any) -> Any:
@@ -139,6 +166,9 @@ def terminate(adapted_connection: Any) -> None:
     adapted_connection.driver_connection.terminate()
 
 
+_CLOSED = "connection was closed in the middle of operation"
+#: Seconds between two looks at a connection that something is written to.
+_LOOK = 1.0
 #: Seconds that the server may take for a short statement, unless the settings say otherwise.
 PATIENCE = 30.0
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from schemakit.errors import BackupFileDamaged
+from schemakit.errors import BackupFileDamaged, ConfigurationError
 from schemakit.sql.name import Name, quote
 
 _FIELDS = r"(?: (?:year|month|day|hour|minute|second)(?: to (?:month|hour|minute|second))?)?"
@@ -88,7 +88,7 @@ class Exported:
         """
         try:
             return cls(**_read(values))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ConfigurationError) as error:
             detail = f"What it says of itself makes no sense: {type(error).__name__}."
             raise BackupFileDamaged(detail) from error
 

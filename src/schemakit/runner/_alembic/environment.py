@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext, MigrationStep
 
 from schemakit.errors import EnvironmentRefused, TransactionRefused
 from schemakit.runner.limits import own_lock_timeout
+from schemakit.safety.naming import is_backup_name
 from schemakit.sql import Name
 
 from . import callers, drift, operations, proxies  # noqa: F401 - operations registers its own
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 Steps = Callable[[Sequence[str], MigrationContext], list[MigrationStep]]
 
 _DEFAULT_TABLE = "alembic_version"
+#: Schemas that schemakit keeps; a move has one of its own besides, called as the backup is.
+_OURS = frozenset(("schemakit", "schemakit_backups"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +237,7 @@ def _not_our_own(include: Callable[..., bool] | None) -> Callable[..., bool]:
     """Return *include*, Alembic's ``include_name``, that leaves out what schemakit keeps."""
 
     def included(name: str | None, kind: str, parents: Any) -> bool:
-        if kind == "schema" and name == "schemakit":
+        if kind == "schema" and name is not None and (name in _OURS or is_backup_name(name)):
             return False
         return include is None or include(name, kind, parents)
 

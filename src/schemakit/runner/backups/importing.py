@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
@@ -14,6 +14,7 @@ from schemakit.catalog.model import Server
 from schemakit.catalog.portrait import Portrait
 from schemakit.catalog.portray import portray
 from schemakit.errors import BackupFileDamaged
+from schemakit.runner import wire
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.runner.transactions import Transactions
 from schemakit.safety.exported import Exported
@@ -25,7 +26,7 @@ from .copying import kept_for
 from .exporting import once
 from .progress import Progress
 from .registry import Registry
-from .unpacking import Contents, parts
+from .unpacking import Contents, unpacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +71,22 @@ class Import:
         return (yield from self.registry.entry(name))
 
     async def _copied(self, copy: Name, driver: Any) -> None:
-        self.file.seek(0)
-        rows = [
-            await self._copy_in(driver, copy, part)
-            async for part in parts(self.file, self.progress)
-        ]
+        async with unpacking(self.file, self.progress) as unpacker:
+            rows = [await self._copy_in(driver, copy, part) async for part in unpacker.parts()]
         if tuple(rows) != self.contents.rows:
             raise BackupFileDamaged("It does not have as many rows as it says.")
         await self.progress.done(sum(rows))
 
-    async def _copy_in(self, driver: Any, copy: Name, part: Any) -> int:
+    async def _copy_in(self, driver: Any, copy: Name, part: AsyncIterator[bytes]) -> int:
         columns: Sequence[str] = [column.name for column in self.contents.about.columns]
-        tag: str = await driver.copy_to_table(
-            copy.name, source=part, schema_name=copy.schema, columns=columns, format="binary"
+        work = driver.copy_to_table(
+            copy.name,
+            source=_to(driver, part),
+            schema_name=copy.schema,
+            columns=columns,
+            format="binary",
         )
+        tag: str = await wire.while_open(driver, work)
         return int(tag.rsplit(maxsplit=1)[-1])
 
     def _row(self, copy: Name, kept: Portrait, version: str) -> dict[str, str]:
@@ -106,6 +109,13 @@ class Import:
             "reason": literal(about.reason),
             "retention_until": kept_for(self.days),
         }
+
+
+async def _to(driver: Any, part: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield *part* for as long as anybody is there; asyncpg would send all of it to nobody."""
+    async for rows in part:
+        wire.refuse_closed(driver)
+        yield rows
 
 
 def manifest_of(about: Exported) -> Manifest | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
+import anyio
 from anyio import to_thread
 
 from schemakit.errors import BackupFileDamaged
@@ -17,6 +22,10 @@ from .progress import Progress
 from .streams import named
 
 _T = TypeVar("_T")
+_Opened = tuple[Frame | None, bytes | None]
+
+#: Blocks that are decompressed before anybody asks for them.
+_AHEAD = 3
 
 #: Frames that are looked through between two turns of the event loop.
 _AT_ONCE = 8
@@ -52,34 +61,64 @@ async def looked_through(file: BinaryIO) -> Contents:
     return seen.contents()
 
 
-async def parts(file: BinaryIO, progress: Progress) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Yield the rows of each part of *file*; take all of them before the next."""
-    found = frames(file.read)
-    frame: Frame | None = await _next(found)
-    while frame is not None:
-        if frame.kind == b"P":
-            part = _Part(found, progress)
-            yield part.rows()
-            frame = part.behind
-        else:
-            frame = await _next(found)
+@asynccontextmanager
+async def unpacking(file: BinaryIO, progress: Progress) -> AsyncIterator[Unpacker]:
+    """Yield what unpacks *file*; its thread has ended when the block has."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="schemakit-import")
+    unpacker = Unpacker(file, progress, pool)
+    try:
+        yield unpacker
+    finally:
+        unpacker.give_up()
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(pool.shutdown)
 
 
-class _Part:
-    """The rows of a part, and the frame behind them."""
+class Unpacker:
+    """Decompresses the rows of a file ahead of who takes them, in a thread of its own."""
 
-    def __init__(self, found: Iterator[Frame], progress: Progress) -> None:
-        self.behind: Frame | None = None
-        self._found, self._progress = found, progress
+    def __init__(self, file: BinaryIO, progress: Progress, pool: ThreadPoolExecutor) -> None:
+        self._frames = frames(file.read)
+        self._progress, self._pool = progress, pool
+        self._ahead: deque[asyncio.Future[_Opened]] = deque()
+        self._left_over: Frame | None = None
+        file.seek(0)
 
-    async def rows(self) -> AsyncIterator[bytes]:
+    async def parts(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Yield the rows of each part; take all of them before the next."""
         while True:
-            frame, rows = await _off_the_loop(_opened, self._found)
+            frame = self._left_over or (await self._next())[0]
+            self._left_over = None
+            if frame is None:
+                return
+            if frame.kind == b"P":
+                yield self._rows()
+
+    async def _rows(self) -> AsyncIterator[bytes]:
+        while True:
+            frame, rows = await self._next()
             if rows is None:
-                self.behind = frame
+                self._left_over = frame
                 return
             yield rows
             await self._progress.add(len(rows))
+
+    async def _next(self) -> _Opened:
+        loop = asyncio.get_running_loop()
+        while len(self._ahead) < _AHEAD:
+            self._ahead.append(loop.run_in_executor(self._pool, _opened, self._frames))
+        with named("The file"):
+            return await self._ahead.popleft()
+
+    def give_up(self) -> None:
+        """Let what was prepared go."""
+        for each in self._ahead:
+            each.cancel()
+
+
+def _opened(found: Iterator[Frame]) -> _Opened:
+    frame = next(found, None)
+    return frame, frame.rows if frame is not None and frame.has_rows else None
 
 
 class _Seen:
@@ -117,15 +156,6 @@ class _Seen:
 
 def _several(steps: Iterator[None]) -> bool:
     return len(list(islice(steps, _AT_ONCE))) == _AT_ONCE
-
-
-def _opened(found: Iterator[Frame]) -> tuple[Frame | None, bytes | None]:
-    frame = next(found, None)
-    return frame, frame.rows if frame is not None and frame.has_rows else None
-
-
-async def _next(found: Iterator[Frame]) -> Frame | None:
-    return await _off_the_loop(next, found, None)
 
 
 async def _off_the_loop(work: Callable[..., _T], *arguments: Any) -> _T:
