@@ -127,14 +127,14 @@ CASES = {
         (("collection_id", "text"),),
         one(overflowing),
     ),
-    "list by hash key of a uuid, hostile names, a default": Case(
+    "list by hash key of a uuid, hostile names, a leaf without key": Case(
         HashKeyLayout(
             HOSTILE,
             'k"; drop',
             source='Source"',
             modulus=13,
             naming="{{{i:02}}}%s",
-            default='the "rest"',
+            unkeyed='the "rest"',
         ),
         (('Source"', "uuid"),),
         one(sometimes_null(values.uuid)),

@@ -26,8 +26,9 @@ class HashKeyLayout(Layout):
         key: the column that holds the number, an integer.
         source: the column that it is computed from, by its text.
         modulus: how many leaves.
-        default: the name of a leaf for what comes without a key, which must send it on by itself;
-            it forbids DETACH CONCURRENTLY.
+        unkeyed: the name of a leaf for rows without a key, whose own BEFORE INSERT trigger may
+            compute it and send them on (docs/reference-layout.md). It takes NULL, and is no
+            default leaf, which would take wrong keys too and forbid DETACH CONCURRENTLY.
         checked: whether the tree is made with a CHECK that refuses a wrong key (23514).
 
     Raises:
@@ -37,7 +38,7 @@ class HashKeyLayout(Layout):
     key: str
     source: str = field(kw_only=True)
     modulus: int = field(kw_only=True)
-    default: str | None = field(default=None, kw_only=True)
+    unkeyed: str | None = field(default=None, kw_only=True)
     checked: bool = field(default=True, kw_only=True)
 
     def _check(self) -> None:
@@ -53,8 +54,9 @@ class HashKeyLayout(Layout):
         for number, name in numbered(self.naming, self.parent.name, self.modulus):
             bound, check = list_bound(self.key, [str(number)])
             yield Leaf(self.in_schema(name), bound, number, check)
-        if self.default is not None:
-            yield Leaf(self.in_schema(self.default), "DEFAULT", self.modulus)
+        if self.unkeyed is not None:
+            bound, check = list_bound(self.key, ["NULL"])
+            yield Leaf(self.in_schema(self.unkeyed), bound, self.modulus, check)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -92,13 +94,13 @@ class HashKeyLayout(Layout):
             key: the source: str, bytes or UUID; None is NULL, and so is its key.
 
         Raises:
-            LeafUnknown: the source is NULL, and there is no default leaf.
+            LeafUnknown: the source is NULL, and there is no leaf for that.
             HashUnknown: no text on the server is like that.
             KeyRefused: it is no str, bytes or UUID.
         """
         source = single(key)
         if source is not None:
             return self._leaves[partition_key(source, self.modulus)]  # type: ignore[arg-type]  # it refuses what it does not take
-        if self.default is None:
-            raise LeafUnknown(f"{quote(self.source)} is NULL, and {self.parent} has no default.")
+        if self.unkeyed is None:
+            raise LeafUnknown(f"{quote(self.source)} is NULL, for which {self.parent} has no leaf.")
         return self._leaves[-1]

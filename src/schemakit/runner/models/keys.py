@@ -114,7 +114,7 @@ class KeyDefault:
             return None
         source = row[self._source.key]
         if source is None:
-            return None  # no leaf, or the default leaf: the server says it
+            return None  # as the server has it: no leaf, or the one for rows without a key
         memo = context.__dict__.setdefault(_MEMO, {})
         if source not in memo:
             memo |= keys_of(
@@ -129,7 +129,7 @@ class KeyDefault:
         return [source, *(row.get(self._source.key) for row in rows)]
 
     def _refuse_without_source(self) -> None:
-        if self._layout.default is not None:
+        if self._layout.unkeyed is not None:  # whose trigger computes it
             return
         if self._source.server_default is None and self._source.nullable:
             return  # it is NULL, of which the server says that no leaf takes it
