@@ -21,14 +21,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 
-from schemakit.partitioning import partition_key
+from schemakit.partitioning import HashKeyLayout, Name, partitioned
 
-PARTITIONS = 100
-
-
-def key_of(context):
-    """The key of the row that is being inserted, computed here: nothing needs to be redirected."""
-    return partition_key(context.get_current_parameters()["collection_id"], PARTITIONS)
+LAYOUT = HashKeyLayout(
+    Name("chunks"),
+    "partition_key",
+    source="collection_id",
+    modulus=100,
+    naming="chunk_part_{i}",
+    unkeyed="chunks_unkeyed",
+    checked=False,  # its CHECK stands below, under the name that the migration gives it
+)
+PARTITIONS = LAYOUT.modulus
 
 
 class Base(DeclarativeBase):
@@ -45,7 +49,6 @@ class Chunk(Base):
             "partition_key",
             Integer,
             nullable=False,
-            default=key_of,
             comment="get_partition_key(collection_id). Give it, or leave it to the trigger.",
         ),
         Column("document_id", Uuid, comment="NULL: cut from no document."),
@@ -105,7 +108,7 @@ class Chunk(Base):
             postgresql_where=text("embedding_vector_id IS NULL"),
         ),
         comment="Pieces of documents, as they are embedded and found.",
-        postgresql_partition_by="LIST (partition_key)",
+        **partitioned(LAYOUT),
     )
 
 
