@@ -270,6 +270,17 @@ async def test_what_another_backup_needs_is_not_removed_before_it(engine, oracle
     assert len((await cleanup_backups(engine)).removed) == 2
 
 
+async def test_m01_a_row_that_names_anybodys_schema_drops_nothing(engine, oracle, table):
+    backup = await drop_table(engine, "t", settings=ALLOWED)
+    await oracle.execute(
+        "CREATE TABLE victim (); UPDATE schemakit_backups.migration_backups"
+        " SET manifest = jsonb_set(manifest, '{places}', '{\"public\": \"public\"}')"
+    )
+    done = await cleanup_backups(engine, [backup], settings=ALLOWED)
+    assert "are not those that were made for it" in done.failed[0][1]
+    assert await oracle.fetchval("SELECT to_regclass('victim')::oid")
+
+
 async def test_in_the_callers_transaction(engine, oracle, table):
     async with engine.connect() as connection:
         await connection.begin()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from schemakit.sql.name import Name
 
 from .backup import REGISTRY, Backup, Leaf, Places, PortableColumn, Source, SourceColumn
+from .portrait import BACKUP_MARK
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -152,6 +153,11 @@ def _backup(values: dict[str, Any]) -> Backup:
     original = Name(values.pop("original_name"), values.pop("original_schema"))
     relation = Name(values.pop("relation_name"), values.pop("relation_schema"))
     return Backup(original=original, relation=relation, **values)
+
+
+def given_to_backups(connection: Connection) -> tuple[str, ...]:
+    """Return the schemas that were made for backups, by their mark."""
+    return tuple(row[0] for row in _rows(connection, "given_to_backups", BACKUP_MARK))
 
 
 def orphans(connection: Connection, schema: str) -> tuple[Name, ...]:

@@ -197,6 +197,11 @@ SELECT DISTINCT pg_catalog.pg_describe_object(classid, objid, objsubid)
     OR (c.relnamespace NOT IN (SELECT oid FROM places) AND n.nspname <> 'pg_toast')
  ORDER BY 1
 
+-- name: given_to_backups
+-- The schemas that have the comment $1.
+SELECT nspname::text FROM pg_catalog.pg_namespace
+ WHERE pg_catalog.obj_description(oid, 'pg_namespace') = $1::text
+
 -- name: archived
 -- What looks like a backup: tables in the schema $1, and schemas of their own.
 SELECT n.nspname::text AS schema, c.relname::text AS name, c.relname::text AS called

@@ -182,7 +182,11 @@ def dropped(registry: Registry, backup: Backup) -> Flow[None]:
 
 def _place_dropped(registry: Registry, backup: Backup) -> Flow[None]:
     manifest = yield from registry.manifest(backup)
+    marked: tuple[str, ...] = yield Fetch(archive.given_to_backups)
     schemas = tuple(manifest.places.values())
+    if not set(schemas) <= set(marked):
+        detail = f"The schemas of {backup.name} are not those that were made for it."
+        raise BackupMissing(detail, remedy="see to it by hand; nothing was dropped.")
     outsiders: tuple[str, ...] = yield Fetch(partial(archive.outsiders, schemas=schemas))
     if outsiders:
         detail = f"On {backup.name} depend {', '.join(outsiders)}."
