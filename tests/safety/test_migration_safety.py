@@ -1,5 +1,10 @@
 """Inside migrations: the reference's functions with only the import changed, and the operations."""
 
+import os
+import subprocess
+import sys
+
+import anyio.to_thread
 import pytest
 
 import schemakit
@@ -321,3 +326,22 @@ async def test_autogenerate_leaves_what_is_kept_alone(engine, oracle, directory)
     )
     found = await schemakit.check(engine, migrations=directory)
     assert found.differences == ()
+
+
+async def test_under_alembic_itself_with_our_env(engine, oracle, directory, database_url):
+    await oracle.execute(CHUNKS)
+    (directory.project / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+    directory.env("from schemakit.env import run\nrun()")
+    directory.revision("r1", PATTERN)
+    done = await anyio.to_thread.run_sync(
+        lambda: subprocess.run(
+            [sys.executable, "-m", "alembic.config", "upgrade", "head"],
+            cwd=directory.project,
+            env=os.environ | {"DATABASE_URL": database_url, "ALLOW_DESTRUCTIVE_MIGRATIONS": "true"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    )
+    assert done.returncode == 0, done.stderr
+    assert [each.kind for each in await list_backups(engine)] == ["move", "copy"]

@@ -22,6 +22,7 @@ from schemakit.runner.roles import assumed
 from schemakit.runner.settings import Settings
 from schemakit.runner.target import Session, opened
 
+from . import operations  # noqa: F401 - registers its own
 from .bridge import bridged
 from .config import STAND_IN_URL
 from .partitions import WithoutPartitions
