@@ -210,7 +210,7 @@ def test_a_lease_is_one_insert():
 def test_its_table_is_made_in_turn_and_its_schema_only_if_need_be(found, makes):
     made = lease_asks(found, "CREATE TABLE", "INSERT 0 1")[1].sql
     assert made.startswith("SELECT pg_catalog.pg_advisory_xact_lock(")
-    assert ("CREATE SCHEMA IF NOT EXISTS schemakit" in made) is makes
+    assert ('CREATE SCHEMA IF NOT EXISTS "schemakit"' in made) is makes
 
 
 def test_a_lease_that_another_has_is_waited_for():
