@@ -62,31 +62,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import backups
+from .backups import BackupAltered as BackupAltered
+from .backups import BackupDamaged as BackupDamaged
+from .backups import BackupEdited as BackupEdited
+from .backups import BackupFileDamaged as BackupFileDamaged
+from .backups import BackupFileFailed as BackupFileFailed
+from .backups import BackupFileUnknown as BackupFileUnknown
+from .backups import BackupMissing as BackupMissing
+from .backups import BackupTooLarge as BackupTooLarge
+from .backups import BackupTruncated as BackupTruncated
+from .backups import BackupUnknown as BackupUnknown
+from .backups import DestructiveMigrationBlocked as DestructiveMigrationBlocked
+from .backups import HasDependants as HasDependants
+from .backups import RestoreRefused as RestoreRefused
+from .backups import TableUnknown as TableUnknown
+from .partitions import HashMismatch as HashMismatch
+from .partitions import HashUnknown as HashUnknown
+from .partitions import KeyRefused as KeyRefused
+from .partitions import LayoutRefused as LayoutRefused
+from .partitions import LeafUnknown as LeafUnknown
+from .partitions import RoutingFailed as RoutingFailed
+from .partitions import TreeRefused as TreeRefused
 from .root import ConfigurationError as ConfigurationError
 from .root import SchemakitError as SchemakitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from schemakit.catalog.model import KeyTrigger, LockHolder
+    from schemakit.catalog.model import LockHolder
     from schemakit.runner.revisions import Applied
-
-
-BackupAltered = backups.BackupAltered
-BackupDamaged = backups.BackupDamaged
-BackupEdited = backups.BackupEdited
-BackupFileDamaged = backups.BackupFileDamaged
-BackupFileFailed = backups.BackupFileFailed
-BackupFileUnknown = backups.BackupFileUnknown
-BackupMissing = backups.BackupMissing
-BackupTooLarge = backups.BackupTooLarge
-BackupTruncated = backups.BackupTruncated
-BackupUnknown = backups.BackupUnknown
-DestructiveMigrationBlocked = backups.DestructiveMigrationBlocked
-HasDependants = backups.HasDependants
-RestoreRefused = backups.RestoreRefused
-TableUnknown = backups.TableUnknown
 
 
 class UnsupportedTarget(ConfigurationError):
@@ -155,30 +159,6 @@ class PoolerRefused(ConfigurationError):
         '"prepared_statement_cache_size": 0}) on asyncpg >= 0.31, or a pgbouncer >= 1.21 with '
         "max_prepared_statements set."
     )
-
-
-class HashUnknown(ConfigurationError):
-    """How the server hashes this cannot be known outside of it."""
-
-    remedy = "ask the server: hashtext(…), satisfies_hash_partition(…), or tableoid::regclass."
-
-
-class KeyRefused(ConfigurationError):
-    """This value is none that a key of that type can have."""
-
-    remedy = "give it as asyncpg would take it for the column; docs/hashing.md lists the types."
-
-
-class LayoutRefused(ConfigurationError):
-    """A partitioned table cannot be laid out like this."""
-
-    remedy = "see docs/partitioning.md for what a layout may say."
-
-
-class LeafUnknown(ConfigurationError):
-    """The layout has no leaf for this."""
-
-    remedy = "add a leaf for it to the layout, or a default leaf."
 
 
 class ConnectionFailed(SchemakitError):
@@ -336,12 +316,6 @@ class PlanFailed(OperationFailed):
         self.done = done
 
 
-class TreeRefused(SchemakitError):
-    """The partitioned table is not such that this could be done; nothing was touched."""
-
-    remedy = "see docs/partitioning.md for what stands in the way."
-
-
 class TransactionRefused(SchemakitError):
     """This cannot run inside a transaction that the caller has opened."""
 
@@ -358,24 +332,6 @@ class NotCommitted(SchemakitError):
     """The run ended without an error, but the server does not have its revisions."""
 
     remedy = "env.py rolled its transaction back: let it commit, or use schemakit.env."
-
-
-class RoutingFailed(SchemakitError):
-    """A row was refused on its way to its partition."""
-
-    remedy = "give every row its key: schemakit.partitioning.partition_key(…)."
-
-    def __init__(
-        self, detail: str = "", *, found: KeyTrigger | None = None, remedy: str | None = None
-    ) -> None:
-        super().__init__(detail, remedy=remedy)
-        self.found = found
-
-
-class HashMismatch(SchemakitError):
-    """This server does not hash as schemakit's calculator does."""
-
-    remedy = "do not compute partitions for it: ask it, with tableoid::regclass or hashtext(…)."
 
 
 class EmbeddedError(SchemakitError):
