@@ -120,7 +120,8 @@ async def test_a_dump_can_be_restored(head_url, new_database, dump_of, psql):
     await engine.dispose()
     script = await dump_of(head_url)
     copy = await new_database("copy")
-    await psql(copy, script)
+    # pg_dump 18 sets what a server before 17 does not know.
+    await psql(copy, [line for line in script if "transaction_timeout" not in line])
     assert await dump_of(copy) == script
 
 
