@@ -1,6 +1,7 @@
 """Portraits of real tables: that nothing of a table escapes them, and that they keep as JSON."""
 
 import json
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -224,3 +225,10 @@ async def test_a_facet_that_is_none_is_refused(engine, everything):
 def test_there_are_more_facets_than_anyone_has_counted():
     assert len(FACETS) >= 24
     assert set(CHANGES) <= set(FACETS)
+
+
+def test_the_page_lists_the_facets():
+    page = (Path(__file__).parents[2] / "docs" / "backups.md").read_text("utf-8")
+    section = page.partition("### The facets")[2].partition("## ")[0]
+    rows = [line.split("|")[2] for line in section.splitlines() if line.startswith("| ")][2:]
+    assert sorted(facet.strip() for row in rows for facet in row.split(",")) == list(FACETS)

@@ -162,7 +162,6 @@ def differences(
         one: the portrait that says how it was.
         other: the portrait that says how it is.
         ignoring: facets not to look at, e.g. ``identity of objects`` after a restore of a copy.
-            What lies in another schema is compared by `schemakit.catalog.places.relocated` first.
     """
     unknown = set(ignoring) - set(FACETS)
     if unknown:
