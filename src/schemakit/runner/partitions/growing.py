@@ -10,7 +10,7 @@ from schemakit.catalog import read_trees
 from schemakit.ddl.definitions import with_references
 from schemakit.ddl.indexes import index_parent_plan
 from schemakit.ddl.preflight import check_formula, check_parent, check_triggers, neighbours_of
-from schemakit.ddl.trees import leaves_plan, tree_plan
+from schemakit.ddl.trees import leaves_plan, parent_plan
 from schemakit.runner.flow import Fetch, Flow
 from schemakit.runner.perform import perform
 from schemakit.sql.plan import Plan
@@ -64,23 +64,19 @@ async def create_tree(  # noqa: PLR0913 - what a tree is made of
         if tree.exists:
             return (yield from _completed(means, layout, tree, dry_run=dry_run))
         yield from roomy(layout.leaves(), layout, tree)
-        plan = tree_plan(
-            layout.parent,
-            definition,
-            layout.partition_by,
-            layout.leaves(),
-            layout.carries,
-            checks=layout.checks,
+        made = parent_plan(
+            layout.parent, definition, layout.partition_by, layout.carries, checks=layout.checks
         )
+        around = with_references(neighbours_of(tree), layout.parent, definition)
         if dry_run:
-            return plan
-        made = Plan(plan.steps[:1])
+            return made + leaves_plan(
+                layout.parent, layout.leaves(), layout.carries, live=False, neighbours=around
+            )
         first = yield from begun(means, layout, made)
         if not first:  # another process was faster
             tree = yield Fetch(partial(read_trees.tree, parent=layout.parent))
             return (yield from _completed(means, layout, tree, dry_run=False))
-        referenced = with_references(neighbours_of(tree), layout.parent, definition).referenced
-        tree = replace(tree, referenced=referenced)
+        tree = replace(tree, referenced=around.referenced)
         return made + (yield from grown(means, layout, layout.leaves(), tree, live=False))
 
     return await perform(target, work, command="create_tree", settings=settings, on_event=on_event)
