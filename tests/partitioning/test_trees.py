@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import make_url
 
 from schemakit.errors import (
+    DestructiveMigrationBlocked,
     LayoutRefused,
     LeafUnknown,
     PlanFailed,
@@ -497,3 +498,40 @@ async def test_what_differs_is_told(engine, oracle):
             "layout says FOR VALUES WITH (MODULUS 3, REMAINDER 0)."
         ),
     ]
+
+
+async def test_leaves_with_rows_are_dropped_by_permission_only(engine, oracle, schema):
+    await create_tree(engine, LISTED, DEFINITION)
+    await oracle.execute(f"INSERT INTO {HOSTILE} (tenant) VALUES (1)")
+    with pytest.raises(DestructiveMigrationBlocked, match="leaf .*part 1"):
+        await drop_leaves(engine, LISTED, ["part 1", "part 2"])
+    assert await children(oracle, LISTED.parent) == ["part 1", "part 2", "part 3"]
+    await drop_leaves(engine, LISTED, ["part 2"])
+    allowed = Settings(allow_destructive="the tenant has left")
+    await drop_leaves(engine, LISTED, ["part 1"], settings=allowed)
+    assert await children(oracle, LISTED.parent) == ["part 3"]
+
+
+async def test_a_name_that_is_no_leafs_is_not_passed_over(engine, schema):
+    await create_tree(engine, LISTED, DEFINITION)
+    with pytest.raises(TreeRefused, match="is no leaf of"):
+        await drop_leaves(engine, LISTED, ["part 9"], dry_run=True)
+
+
+async def test_a_key_of_another_type_than_the_layout_says(engine, oracle):
+    layout = HashLayout(Name("t"), ("k",), types=("uuid",), modulus=2)
+    said = '"k" is of the type text, and the layout says uuid'
+    with pytest.raises(TreeRefused, match=said):
+        await create_tree(engine, layout, "k text")
+    assert await oracle.fetchval("SELECT to_regclass('t')") is None
+    await oracle.execute("CREATE TABLE t (k text) PARTITION BY HASH (k)")
+    assert said in str(await read_tree(engine, layout))
+    with pytest.raises(TreeRefused, match=said):
+        await create_leaves(engine, layout)
+
+
+async def test_what_would_refuse_the_leaves_refuses_their_plan(engine, oracle):
+    await create_tree(engine, FULL, DEFINITION)
+    await detach_leaf(engine, FULL, "Full_1")
+    with pytest.raises(TreeRefused, match="attach it with attach_leaf"):
+        await create_leaves(engine, FULL, dry_run=True)

@@ -123,6 +123,19 @@ async def test_a_missing_leaf(engine, oracle, folder, written):
     assert len([row for row in await relations(oracle) if row[3] and row[1] == b"r"]) == 9
 
 
+async def test_a_detached_leaf_is_attached_again_and_never_dropped(engine, oracle, folder, written):
+    await written(models())
+    insert = "INSERT INTO chunks (id, source, key) VALUES (1, 'a', abs(hashtext('a') % 10))"
+    await oracle.execute(insert)
+    leaf = await oracle.fetchval("SELECT tableoid::regclass::text FROM chunks")
+    await oracle.execute(f"ALTER TABLE chunks DETACH PARTITION {leaf}")
+    text = await written(models(), "again")
+    assert "drop_table" not in text
+    assert f"'{leaf}')" in text.partition("op.attach_partition(")[2]
+    assert await oracle.fetchval("SELECT tableoid::regclass::text FROM chunks") == leaf
+    assert await differences(engine, folder, models()) == ()
+
+
 async def test_an_index_of_the_models_that_one_leaf_lacks(engine, oracle, folder, written):
     await written(models())
     await oracle.execute(

@@ -408,6 +408,13 @@ SELECT current_setting('server_version_num')::int / 10000 AS version,
        coalesce(n.nspname::text, '') AS schema,
        coalesce(c.relname::text, '') AS name,
        coalesce(pg_catalog.pg_get_partkeydef(c.oid), '') AS partition_by,
+       ARRAY(SELECT coalesce(pg_catalog.format_type(a.atttypid, NULL), '')
+               FROM pg_catalog.pg_partitioned_table AS p
+               CROSS JOIN unnest(p.partattrs::int2[]) WITH ORDINALITY AS k (attnum, place)
+               LEFT JOIN pg_catalog.pg_attribute AS a
+                 ON a.attrelid = p.partrelid AND a.attnum = k.attnum AND k.attnum > 0
+              WHERE p.partrelid = c.oid
+              ORDER BY k.place) AS key_types,
        ARRAY(SELECT DISTINCT ARRAY[rn.nspname::text, r.relname::text]
                FROM pg_catalog.pg_constraint AS f
                JOIN pg_catalog.pg_class AS r ON r.oid = f.confrelid

@@ -33,6 +33,7 @@ def tree(connection: Connection, parent: Name) -> Tree:
         _names(row.referencing),
         tuple((name, source) for name, source in row.triggers),
         tuple(row.checks),
+        key_types=tuple(row.key_types),
     )
     return _with_leaves(connection, found, spelled) if found.kind == "p" else found
 
@@ -79,7 +80,7 @@ def unmatched_indexes(connection: Connection, parent: Name, leaf: Name) -> froze
     return frozenset(row.name for row in found)
 
 
-def has_rows(connection: Connection, table: Name, condition: str) -> bool:
+def has_rows(connection: Connection, table: Name, condition: str = "true") -> bool:
     """Return whether *table* has a row that meets *condition*, which is SQL of a layout."""
     found = connection.exec_driver_sql(f"SELECT EXISTS (SELECT FROM {table} WHERE {condition})")  # noqa: S608 - a quoted name, and literals
     return bool(found.scalar())

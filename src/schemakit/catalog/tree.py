@@ -58,6 +58,7 @@ class Tree:
         checks: its CHECK constraints.
         leaves: its partitions, also what is being detached.
         indexes: its indexes.
+        key_types: of the columns of its key, without modifiers; ``""`` of an expression.
     """
 
     version: int
@@ -71,6 +72,7 @@ class Tree:
     checks: tuple[str, ...] = ()
     leaves: tuple[TreeLeaf, ...] = ()
     indexes: tuple[TreeIndex, ...] = ()
+    key_types: tuple[str, ...] = ()
 
     @property
     def exists(self) -> bool:

@@ -12,7 +12,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 
 from schemakit.ddl.leaf import Leaf, LeafIndex, LeafTraits
-from schemakit.errors import LayoutRefused, LeafUnknown
+from schemakit.errors import HashUnknown, LayoutRefused, LeafUnknown
+from schemakit.partitioning.hashing.encode import kind_named
 from schemakit.sql.name import Name, quote
 
 #: More make no tree that could be planned on: a query that is not pruned locks all of them.
@@ -63,6 +64,21 @@ class Layout(ABC):
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
         """The columns of the partition key."""
+
+    @property
+    def key_types(self) -> tuple[str | None, ...]:
+        """The types of the key's columns, on which `leaf_for` relies; None: on no certain one."""
+        return tuple(None for _ in self.columns)
+
+    def mistyped(self, found: tuple[str, ...]) -> Iterator[str]:
+        """Yield in which columns a key of the types *found* is not that of the layout.
+
+        Args:
+            found: as the server spells them, without modifiers.
+        """
+        for column, said, is_ in zip(self.columns, self.key_types, found, strict=False):
+            if said is not None and is_ and not _hashed_alike(said, is_):
+                yield f"{quote(column)} is of the type {is_}, and the layout says {said}."
 
     @property
     @abstractmethod
@@ -144,6 +160,17 @@ class Layout(ABC):
                 remedy="add it, for PostgreSQL looks for duplicates leaf by leaf; or have it "
                 "unique in each leaf alone, with on_parent=False.",
             )
+
+
+_INTEGERS = frozenset({"int2", "int4", "int8"})
+
+
+def _hashed_alike(said: str, found: str) -> bool:
+    try:
+        kinds = {kind_named(said).name, kind_named(found).name}
+    except HashUnknown:
+        return False
+    return len(kinds) == 1 or kinds <= _INTEGERS
 
 
 def checked_columns(columns: tuple[str, ...]) -> tuple[str, ...]:

@@ -81,6 +81,11 @@ class HashLayout(Layout):
         return self.key
 
     @property
+    def key_types(self) -> tuple[str | None, ...]:
+        """The types of the key's columns."""
+        return self.types
+
+    @property
     def partition_by(self) -> str:
         """``PARTITION BY HASH (…)``."""
         return f"PARTITION BY HASH ({', '.join(map(quote, self.key))})"

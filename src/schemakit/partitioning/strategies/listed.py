@@ -87,6 +87,11 @@ class ValuesLayout(Layout):
         return (self.key,)
 
     @property
+    def key_types(self) -> tuple[str | None, ...]:
+        """The type of the key's column, if the layout names one."""
+        return (self.type,)
+
+    @property
     def partition_by(self) -> str:
         """``PARTITION BY LIST (…)``."""
         return f"PARTITION BY LIST ({quote(self.key)})"

@@ -66,6 +66,15 @@ class WithoutPartitions:
         for (schema, name), table in declared.items():
             for index in _of_layout(table):
                 yield "index", schema, name, index
+            # Detached or not: what is called like a leaf holds rows, and is never to be dropped.
+            for home, leaf in self._leaves_of(table):
+                if (home, leaf) not in declared:
+                    yield "table", home, leaf, leaf
+
+    def _leaves_of(self, table: Table) -> Iterator[tuple[str, str]]:
+        layout = layout_of(table)
+        for leaf in layout.leaves() if layout is not None else ():
+            yield self._schema(leaf.name.schema), leaf.name.name
 
     def _tables(self) -> Iterator[Table]:
         given = self._metadata

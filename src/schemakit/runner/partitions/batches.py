@@ -62,16 +62,29 @@ def _turn(parent: Name) -> Run:
     return Run(f"SELECT pg_catalog.pg_advisory_xact_lock({key})", long=True)
 
 
+def check_key_types(layout: Layout, tree: Tree) -> None:
+    """Refuse a tree in which rows would not lie where *layout* computes.
+
+    Raises:
+        TreeRefused: a column of its key is of another type.
+    """
+    found = " ".join(layout.mistyped(tree.key_types))
+    if found:
+        raise TreeRefused(found, remedy="give the layout the types that the columns have.")
+
+
 def begun(means: Transactions, layout: Layout, made: Plan) -> Flow[bool]:
     """Run *made*, which makes the parent, in a transaction; False if another process has made it.
 
     Raises:
         PlanFailed: the server refused it.
+        TreeRefused: its key is of other types than the layout says.
     """
 
     def work() -> Flow[None]:
         yield _turn(layout.parent)
         yield from _tried(made, 0)
+        check_key_types(layout, (yield Fetch(partial(read_trees.tree, parent=layout.parent))))
 
     try:
         yield from means.atomically(work)
@@ -106,7 +119,7 @@ def _added(
 ) -> Flow[Plan]:
     def work(*, look: bool) -> Flow[Plan]:
         yield _turn(layout.parent)
-        missing = (yield from _still_missing(layout, batch)) if look else batch
+        missing = (yield from still_missing(layout, batch)) if look else batch
         return (yield from _made(layout, missing, tree, live=live))
 
     if not live:  # nobody will have been faster: looking costs as much as a leaf or two
@@ -128,7 +141,7 @@ def _made(layout: Layout, leaves: list[Leaf], tree: Tree, *, live: bool) -> Flow
 
 def _excluding(means: Transactions, layout: Layout, batch: list[Leaf], tree: Tree) -> Flow[Plan]:
     """Add a batch beside a default leaf, which takes several transactions."""
-    missing = yield from _still_missing(layout, batch)
+    missing = yield from still_missing(layout, batch)
     if tree.default is not None:
         yield from _without_rows_of(tree.default, missing)
     plan = leaves_plan(layout.parent, missing, layout.carries, neighbours=neighbours_of(tree))
@@ -158,7 +171,12 @@ def _without_rows_of(default: Name, leaves: list[Leaf]) -> Flow[None]:
             )
 
 
-def _still_missing(layout: Layout, batch: list[Leaf]) -> Flow[list[Leaf]]:
+def still_missing(layout: Layout, batch: list[Leaf]) -> Flow[list[Leaf]]:
+    """Return those of *batch* that are not there.
+
+    Raises:
+        TreeRefused: a table has the name of one.
+    """
     states: tuple[str, ...] = yield Fetch(
         partial(read_trees.leaf_states, parent=layout.parent, names=[leaf.name for leaf in batch])
     )

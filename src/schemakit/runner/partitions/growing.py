@@ -15,7 +15,7 @@ from schemakit.runner.flow import Fetch, Flow
 from schemakit.runner.perform import perform
 from schemakit.sql.plan import Plan
 
-from .batches import begun, grown, missing_leaves, roomy
+from .batches import begun, check_key_types, grown, missing_leaves, roomy, still_missing
 
 if TYPE_CHECKING:
     from schemakit.catalog.tree import Tree
@@ -122,7 +122,8 @@ async def create_leaves(
 def _completed(means: Transactions, layout: Layout, tree: Tree, *, dry_run: bool) -> Flow[Plan]:
     check_parent(tree, layout.parent, layout.partition_by)
     check_triggers(tree, layout.columns)
-    missing = list(missing_leaves(layout, tree))
+    check_key_types(layout, tree)
+    missing = yield from still_missing(layout, list(missing_leaves(layout, tree)))
     yield from roomy(missing, layout, tree)
     indexes = _indexes_to_make(layout, tree)
     if dry_run:

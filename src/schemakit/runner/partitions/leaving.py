@@ -12,6 +12,8 @@ from schemakit.ddl.preflight import check_detach, check_parent, neighbours_of
 from schemakit.errors import TreeRefused
 from schemakit.runner.flow import Fetch, Flow
 from schemakit.runner.perform import perform
+from schemakit.runner.settings import Settings
+from schemakit.safety.permission import Loss, permitted
 from schemakit.sql.name import Name
 from schemakit.sql.plan import Plan, Step
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from schemakit.catalog.tree import Tree
     from schemakit.partitioning.layout import Layout
     from schemakit.runner.reporter import OnEvent
-    from schemakit.runner.settings import Settings
     from schemakit.runner.target import Target
     from schemakit.runner.transactions import Transactions
 
@@ -89,19 +90,24 @@ async def drop_leaves(  # noqa: PLR0913 - what the call is told
 ) -> Plan:
     """Drop leaves with their rows; each is detached before, for DROP would lock the parent.
 
+    That takes permission, if there are any rows. To be able to have them back, detach a leaf and
+    move it away: `detach_leaf`, and `schemakit.safety.drop_table`.
+
     Args:
         target: as for `upgrade`.
         layout: how the parent is laid out.
         names: of the leaves; a str is one in the leaves' schema.
         concurrently: as for `detach_leaf`.
         dry_run: whether only to return the plan.
-        settings: how the call behaves; by default as the SCHEMAKIT_* variables say.
+        settings: how the call behaves; by default as the SCHEMAKIT_* variables say. Its
+            ``allow_destructive`` is the permission.
         on_event: gets every `Event`.
 
     Returns:
         What was done, or would be; nothing where they are gone.
 
     Raises:
+        DestructiveMigrationBlocked: a leaf has rows, and nobody has allowed it.
         TreeRefused: as for `detach_leaf`; or one is no leaf of the layout, nor was.
         TransactionRefused: as for `detach_leaf`.
         PlanFailed: the server refused a statement; the steps before it are done.
@@ -109,6 +115,8 @@ async def drop_leaves(  # noqa: PLR0913 - what the call is told
     if isinstance(names, str):
         raise TreeRefused("The names are one str.", remedy='give several: ["chunks_3"].')
     leaves = [_named(layout, name) for name in names]
+    settings = settings or Settings.from_environment()
+    reason = settings.allow_destructive
     own = {leaf.name for leaf in layout.leaves()}
 
     def work(means: Transactions) -> Flow[Plan]:
@@ -117,7 +125,7 @@ async def drop_leaves(  # noqa: PLR0913 - what the call is told
         plan = _finalized(layout, tree)
         neighbours = neighbours_of(tree)
         for leaf, state in zip(leaves, states, strict=True):
-            if state == "other" or (state == "free" and leaf not in own):
+            if state == "other" or (state in {"", "free"} and leaf not in own):
                 raise TreeRefused(
                     f"{leaf} is no leaf of {layout.parent}.", remedy="drop it as a table."
                 )
@@ -127,10 +135,20 @@ async def drop_leaves(  # noqa: PLR0913 - what the call is told
             if state:
                 plan += Plan.of(Step.of(dropped(leaf, neighbours)))
         if not dry_run:
+            there = [leaf for leaf, state in zip(leaves, states, strict=True) if state]
+            yield from _permitted(there, reason)
             yield from means.applied(plan)
         return plan
 
     return await perform(target, work, command="drop_leaves", settings=settings, on_event=on_event)
+
+
+def _permitted(leaves: list[Name], reason: str) -> Flow[None]:
+    losses = []
+    for leaf in leaves:
+        rows = yield Fetch(partial(read_trees.has_rows, table=leaf))
+        losses.append(Loss("leaf", str(leaf), None if rows else 0))
+    permitted("drop_leaves", losses, reason=reason)
 
 
 def _named(layout: Layout, name: str | Name) -> Name:

@@ -110,6 +110,7 @@ def _differences(layout: Layout, tree: Tree) -> Iterator[str]:
             check_formula(check)
     except TreeRefused as error:
         yield error.detail
+    yield from layout.mistyped(tree.key_types)
     there = {index.name.name for index in tree.indexes}
     for index in layout.carries.on_parent:
         named = index.named(layout.parent)

@@ -49,7 +49,7 @@ def _compare(context: AutogenContext, upgrade: UpgradeOps, schemas: set[str | No
             continue
         there = Name(layout.parent.name, layout.parent.schema or usual)
         tree = read_trees.tree(connection, there)
-        upgrade.ops.extend(_differences(layout, tree))
+        upgrade.ops.extend(_differences(connection, layout, tree))
         upgrade.ops.extend(_own_indexes(connection, layout, tree))
 
 
@@ -57,7 +57,7 @@ def _included(context: AutogenContext, table: Table) -> bool:
     return context.run_object_filters(table, table.name, "table", False, None)  # noqa: FBT003 - Alembic's signature
 
 
-def _differences(layout: Layout, tree: Tree) -> Iterator[MigrateOperation]:
+def _differences(connection: Connection, layout: Layout, tree: Tree) -> Iterator[MigrateOperation]:
     from schemakit.runner.partitions.reading import compared  # noqa: PLC0415 - only then
 
     if not tree.exists:  # Alembic's own comparison makes the parent
@@ -68,8 +68,7 @@ def _differences(layout: Layout, tree: Tree) -> Iterator[MigrateOperation]:
     if changed:
         yield ops.ChangeLayoutOp(layout, changed)
         return
-    if state.missing:
-        yield ops.CreatePartitionsOp(layout, tuple(name.name for name in state.missing))
+    yield from _missing(connection, layout, state.missing)
     lacking = {index.name for index, _ in state.lacking}
     there = {index.name.name for index in tree.indexes}
     declared = set()
@@ -81,6 +80,19 @@ def _differences(layout: Layout, tree: Tree) -> Iterator[MigrateOperation]:
     for found in tree.indexes:
         if found.lacking and found.name.name not in declared:
             yield index_ops.CompletePartitionedIndexOp.of(layout, found)
+
+
+def _missing(
+    connection: Connection, layout: Layout, leaves: tuple[Name, ...]
+) -> Iterator[MigrateOperation]:
+    """Yield what makes the *leaves* that are not there, and attaches those that were detached."""
+    states = read_trees.leaf_states(connection, layout.parent, list(leaves))
+    absent = tuple(leaf.name for leaf, state in zip(leaves, states, strict=True) if not state)
+    if absent:
+        yield ops.CreatePartitionsOp(layout, absent)
+    for leaf, state in zip(leaves, states, strict=True):
+        if state:
+            yield ops.AttachPartitionOp(layout, leaf.name)
 
 
 def _own_indexes(connection: Connection, layout: Layout, tree: Tree) -> Iterator[MigrateOperation]:
