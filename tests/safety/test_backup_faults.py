@@ -192,7 +192,7 @@ async def test_cancelled_at_any_time(engine, oracle, call):
         assert (status.missing, status.orphans) == ((), ())
 
 
-async def killed_at_the_registry(server, call, given):  # noqa: F811 - a fixture
+async def killed_at_the_registry(server, call, given, which):  # noqa: F811 - a fixture
     """The call has done its work and is about to note it, where another holds it up."""
     pid = None
     async with server.oracle() as holder, disposing(pool_free(server.url)) as engine:
@@ -204,14 +204,19 @@ async def killed_at_the_registry(server, call, given):  # noqa: F811 - a fixture
             while pid is None and not task.done():
                 pid = await holder.fetchval("SELECT pid FROM pg_locks WHERE NOT granted")
         assert pid is not None
-        os.kill(pid, signal.SIGKILL)  # with it, the postmaster ends all others and recovers
+        # With a process, the postmaster ends all others and recovers; without the postmaster, all
+        # of them end.
+        os.kill(pid if which == "process" else server.postmaster, signal.SIGKILL)
         with pytest.raises(ConnectionLost):
             await task
+    if which == "postmaster":
+        await server.start()
     await until_it_answers(server)
 
 
+@pytest.mark.parametrize("which", ["process", "postmaster"])
 @pytest.mark.parametrize("call", ["backup", "drop", "return", "refill", "clean up a move"])
-async def test_the_server_process_is_killed_in_the_middle(server, call):  # noqa: F811 - a fixture
+async def test_the_server_is_killed_in_the_middle(server, call, which):  # noqa: F811 - a fixture
     async with server.oracle() as oracle, disposing(pool_free(server.url)) as engine:
         await fresh(oracle)
         await oracle.execute("CREATE TABLE other ()")
@@ -219,7 +224,7 @@ async def test_the_server_process_is_killed_in_the_middle(server, call):  # noqa
         await oracle.execute("DROP TABLE other")
         given = await CALLS[call][0](engine, None)
         before = await facts(oracle, engine)
-    await killed_at_the_registry(server, call, given)
+    await killed_at_the_registry(server, call, given, which)
     async with server.oracle() as oracle, disposing(pool_free(server.url)) as engine:
         assert await facts(oracle, engine) == before
         status = await backup_status(engine)
