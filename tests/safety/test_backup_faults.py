@@ -6,6 +6,7 @@ Afterwards the database is as before or as after, the registry is true, and the 
 import asyncio
 import os
 import random
+import signal
 from contextlib import suppress
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from tests.runner.test_faults_server import (  # noqa: F401 - fixtures
     home,
     server,
     small,
+    until_it_answers,
 )
 from tests.runner.watching import LONG, at_rest
 from tools.fault_proxy import Fault, FaultProxy
@@ -188,6 +190,47 @@ async def test_cancelled_at_any_time(engine, oracle, call):
         assert await facts(oracle, engine) in (before, after)
         status = await backup_status(engine)
         assert (status.missing, status.orphans) == ((), ())
+
+
+async def killed_at_the_registry(server, call, given, which):  # noqa: F811 - a fixture
+    """The call has done its work and is about to note it, where another holds it up."""
+    pid = None
+    async with server.oracle() as holder, disposing(pool_free(server.url)) as engine:
+        await holder.execute(
+            "BEGIN; LOCK TABLE schemakit_backups.migration_backups IN EXCLUSIVE MODE"
+        )
+        task = asyncio.create_task(CALLS[call][1](engine, given))
+        async with asyncio.timeout(20):
+            while pid is None and not task.done():
+                pid = await holder.fetchval("SELECT pid FROM pg_locks WHERE NOT granted")
+        assert pid is not None
+        # With a process, the postmaster ends all others and recovers; without the postmaster, all
+        # of them end.
+        os.kill(pid if which == "process" else server.postmaster, signal.SIGKILL)
+        with pytest.raises(ConnectionLost):
+            await task
+    if which == "postmaster":
+        await server.start()
+    await until_it_answers(server)
+
+
+@pytest.mark.parametrize("which", ["process", "postmaster"])
+@pytest.mark.parametrize("call", ["backup", "drop", "return", "refill", "clean up a move"])
+async def test_the_server_is_killed_in_the_middle(server, call, which):  # noqa: F811 - a fixture
+    async with server.oracle() as oracle, disposing(pool_free(server.url)) as engine:
+        await fresh(oracle)
+        await oracle.execute("CREATE TABLE other ()")
+        await backup_table(engine, "other")  # so that there is a registry
+        await oracle.execute("DROP TABLE other")
+        given = await CALLS[call][0](engine, None)
+        before = await facts(oracle, engine)
+    await killed_at_the_registry(server, call, given, which)
+    async with server.oracle() as oracle, disposing(pool_free(server.url)) as engine:
+        assert await facts(oracle, engine) == before
+        status = await backup_status(engine)
+        assert (status.missing, status.orphans) == ((), ())
+        await CALLS[call][1](engine, given)
+        assert await facts(oracle, engine) != before
 
 
 async def test_a_full_disk_leaves_the_state_before(server, small):  # noqa: F811 - fixtures

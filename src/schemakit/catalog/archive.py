@@ -111,7 +111,7 @@ def outsiders(connection: Connection, schemas: Iterable[str]) -> tuple[str, ...]
 
 def files(connection: Connection, oids: Iterable[int]) -> dict[int, int | None]:
     """Return the file of each of the tables *oids* that is there; None of what has none."""
-    return {row[0]: row[1] for row in _rows(connection, "files", list(oids))}
+    return {row[0]: row[1] for row in _rows(connection, "files", list(map(str, oids)))}
 
 
 def places(connection: Connection, schema: str) -> Places:

@@ -150,9 +150,10 @@ SELECT rolname::text FROM pg_catalog.pg_roles
  ORDER BY 1
 
 -- name: files
--- The files of the tables $1, by their oids.
+-- The files of the tables $1, by their oids. As text, whose arrays asyncpg knows: of those of bigint it
+-- asks the server first, in four round trips.
 SELECT oid::bigint, pg_catalog.pg_relation_filenode(oid)::bigint
-  FROM pg_catalog.pg_class WHERE oid = ANY ($1::bigint[]::oid[])
+  FROM pg_catalog.pg_class WHERE oid = ANY ($1::text[]::oid[])
 
 -- name: outsiders
 -- What depends on what lies in the schemas $1, and lies elsewhere itself.

@@ -1,5 +1,7 @@
 -- The portrait of a table. The blocks below are put together, by UNION ALL, into one statement that
--- begins with the block `tree`, so that everything is read in one round trip and of one moment.
+-- begins with the blocks `tree` and `walks`, so that everything is read in one round trip and of one
+-- moment. Before it goes `look`, by which blocks are left out: where others may tie something to the
+-- table between the two, they may as well do so after them.
 -- Each row: the block's name, the oid of the relation that it belongs to (0: the portrait itself), a
 -- place in an order, and a JSON object whose keys are the fields of the value in `portrait.py`.
 -- A line that ends in "-- from 15" is for PostgreSQL 15 and newer, one in "-- until 14" for older.
@@ -69,7 +71,28 @@ part (classid, objid) AS MATERIALIZED (
          AND d.refobjsubid <> 0 AND d.classid = 'pg_catalog.pg_class'::regclass
          AND d.deptype IN ('a', 'i') OFFSET 0) AS d
     JOIN pg_catalog.pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
-),
+)
+
+-- name: look
+-- Whether anything may depend on the parts, and whether they may need anything: sure only if not.
+SELECT EXISTS (
+         SELECT FROM part
+           JOIN pg_catalog.pg_depend AS d
+             ON d.refclassid = part.classid AND d.refobjid = part.objid
+            AND d.deptype IN ('n', 'a', 'i')
+           LEFT JOIN pg_catalog.pg_class AS c
+             ON d.classid = 'pg_catalog.pg_class'::regclass AND c.oid = d.objid
+          WHERE coalesce(c.relkind <> 't', true)
+            AND NOT EXISTS (SELECT FROM part AS own WHERE own.classid = d.classid
+                                                      AND own.objid = d.objid)),
+       EXISTS (
+         SELECT FROM part
+           JOIN pg_catalog.pg_depend AS d
+             ON d.classid = part.classid AND d.objid = part.objid AND d.deptype = 'n'
+            AND d.refobjid >= 16384 AND d.refclassid <> 'pg_catalog.pg_namespace'::regclass)
+
+-- name: walks
+,
 walk (classid, objid, depth) AS (
   SELECT classid, objid, 0 FROM part
    UNION ALL

@@ -1,4 +1,4 @@
-"""Read the portrait of a table: one statement for all of it, one more for its sequences."""
+"""Read the portrait of a table: a look what there can be, one statement for all, its sequences."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ _OWN = (
     "publications",
 )
 _ASIDE = ("foreign_keys_in", "children", "routines", "others", "mentions", "needs")
+#: What depends on a table without being a part of it.
+_TIES = ("foreign_keys_in", "routines", "others", "mentions")
 _VERSIONED = re.compile(r"^.*? -- (from|until) (\d+)$")
 
 _Rows = Mapping[tuple[str, int], list[dict[str, Any]]]
@@ -55,6 +57,9 @@ def pinned(connection: Connection) -> Iterator[None]:
         "jit": "off",
     }  # to compile so long a statement takes longer than to run it
     rows = _set(connection, settings)
+    if all(row.was == settings[row.name] for row in rows):
+        yield
+        return
     if connection.execute(text("SELECT current_setting('search_path')")).scalar() != "":
         detail = "A portrait is read inside a transaction, which keeps its settings; there is none."
         raise ConfigurationError(detail, remedy="begin one.")
@@ -79,7 +84,9 @@ def portray(connection: Connection, oid: int, *, heirs: bool = True) -> Portrait
     """
     major = _version(connection) // 10000
     with pinned(connection):
-        rows = connection.execute(_query(major), {"oid": oid, "heirs": heirs})
+        asked = {"oid": oid, "heirs": heirs}
+        tied, needy = connection.execute(_look(major), asked).all()[0]
+        rows = connection.execute(_query(major, tied=tied, needy=needy), asked)
         found: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
         for block, relation, _, data in sorted(rows, key=lambda row: row[2]):
             found[block, relation].append(data)
@@ -117,15 +124,24 @@ def _is_for(line: str, major: int) -> bool:
 
 
 @cache
-def _query(major: int) -> TextClause:
+def _look(major: int) -> TextClause:
     blocks = _blocks(major)
-    facets = ("relations", *_OWN, *_ASIDE)
+    return text(blocks["tree"] + blocks["look"])
+
+
+@cache
+def _query(major: int, *, tied: bool, needy: bool) -> TextClause:
+    # To plan the whole takes longer than to run it, and half of that is for what most tables have
+    # nothing of.
+    blocks = _blocks(major)
+    without = (() if tied else _TIES) + (() if needy else ("needs",))
+    facets = tuple(each for each in ("relations", *_OWN, *_ASIDE) if each not in without)
     arms = [
         f"SELECT {literal(facet)} AS block, relation::bigint, place, data\n"  # noqa: S608 - our own
         f"  FROM ({blocks[facet]}) AS {facet} (relation, place, data)"
         for facet in facets
     ]
-    return text(blocks["tree"] + "\nUNION ALL\n".join(arms))
+    return text(blocks["tree"] + blocks["walks"] + "\nUNION ALL\n".join(arms))
 
 
 def _assembled(found: _Rows, oid: int) -> Portrait:

@@ -43,20 +43,27 @@ class Move:
     left: tuple[str, ...] = ()
 
 
-def move(portrait: Portrait, place: str) -> Move:
-    """Return the way of a table to the schema *place*, which must not exist, and back.
+def opened(place: str) -> Iterator[Statement]:
+    """Yield what makes the schema *place*, which must not exist, for a backup."""
+    yield Statement(f"CREATE SCHEMA {quote(place)}", why="a place of its own")
+    yield from comment(f"SCHEMA {quote(place)}", BACKUP_MARK)
+
+
+def move(portrait: Portrait, place: str, *, there: bool = False) -> Move:
+    """Return the way of a table to the schema *place*, and back.
 
     Args:
         portrait: as it is where it lives: with its heirs, which go along.
         place: the schema that is made for it. Objects from other schemas than the table's own get
             another one each, ``<place>_2`` and so on.
+        there: whether *place* has been made, by `opened`; the others must not exist either way.
     """
     places = _places(portrait, place)
     keys = foreign_keys.foreign_keys(portrait)
     version = portrait.server_version
     return Move(
         places,
-        Plan.of(Step(tuple(_away(portrait, places, keys)))),
+        Plan.of(Step(tuple(_away(portrait, places, keys, there=there)))),
         Plan.of(Step(tuple(_back(portrait, places, keys)))),
         tuple(each for key in keys for each in foreign_keys.proof(key, version)),
         _left(portrait),
@@ -64,12 +71,15 @@ def move(portrait: Portrait, place: str) -> Move:
 
 
 def _away(
-    portrait: Portrait, places: dict[str, str], keys: tuple[foreign_keys.ForeignKey, ...]
+    portrait: Portrait,
+    places: dict[str, str],
+    keys: tuple[foreign_keys.ForeignKey, ...],
+    *,
+    there: bool,
 ) -> Iterator[Statement]:
     yield pins()
-    for schema in places.values():
-        yield Statement(f"CREATE SCHEMA {quote(schema)}", why="a place of its own")
-        yield from comment(f"SCHEMA {quote(schema)}", BACKUP_MARK)
+    for schema in list(places.values())[there:]:  # *place* is the first
+        yield from opened(schema)
     yield from ties.disinherited(portrait)
     yield from map(foreign_keys.dropped, keys)
     yield from ties.unpublished(portrait)

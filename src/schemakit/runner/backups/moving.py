@@ -14,7 +14,7 @@ from schemakit.errors import AccessDenied, HasDependants
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.safety.dependants import dependants, owners
 from schemakit.safety.manifest import Manifest
-from schemakit.safety.moves import move
+from schemakit.safety.moves import move, opened
 from schemakit.safety.permission import Loss, permitted
 from schemakit.sql.literal import literal
 from schemakit.sql.name import Name
@@ -63,10 +63,14 @@ class Drop:
             yield from self._examined(source)
         yield from self.registry.checked(own_schema=True)
         source = yield from sources.locked(source.name, "ACCESS EXCLUSIVE")
-        portrait, rows, reason = yield from self._examined(source)
         yield from self.registry.opened()
         name = yield from self.registry.free_name(source.name.name)
-        way = move(portrait, name)
+        # Before the portraits: CREATE SCHEMA makes the server forget every plan that it has kept
+        # (plancache.c, NAMESPACEOID), and to plan a portrait is most of the work here. A refusal
+        # takes the schema back with the rest.
+        yield from sent(opened(name))
+        portrait, rows, reason = yield from self._examined(source)
+        way = move(portrait, name, there=True)
         files: dict[int, int | None]
         oids = [each.oid for each in portrait.relations()]
         files = yield Fetch(partial(archive.files, oids=oids))
