@@ -503,7 +503,7 @@ async def test_what_differs_is_told(engine, oracle):
 async def test_leaves_with_rows_are_dropped_by_permission_only(engine, oracle, schema):
     await create_tree(engine, LISTED, DEFINITION)
     await oracle.execute(f"INSERT INTO {HOSTILE} (tenant) VALUES (1)")
-    with pytest.raises(DestructiveMigrationBlocked, match="leaf .*part 1"):
+    with pytest.raises(DestructiveMigrationBlocked, match=r"leaf .*part 1"):
         await drop_leaves(engine, LISTED, ["part 1", "part 2"])
     assert await children(oracle, LISTED.parent) == ["part 1", "part 2", "part 3"]
     await drop_leaves(engine, LISTED, ["part 2"])
