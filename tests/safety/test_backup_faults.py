@@ -142,11 +142,19 @@ async def counted(url, engine, oracle, call):
 
 
 def chosen(counts, call):
+    """Faults by a seed; the long form cuts before every message to the server.
+
+    Each of the other kinds would take longer than that: a silent one waits out its limit.
+    """
     dice = random.Random(f"{SEED} {call}")  # noqa: S311 - a seed is the point
-    every = [Fault("reset", way, number) for way in counts for number in range(1, counts[way] + 1)]
-    some = every if LONG else dice.sample(every, 5)
+    sent, received = (
+        [Fault("reset", way, number) for number in range(1, counts[way] + 1)]
+        for way in ("frontend", "backend")
+    )
     silent = [Fault("half-open", "frontend", number) for number in range(9, counts["frontend"])]
-    return [*some, *(silent if LONG else dice.sample(silent, 1))]
+    if LONG:
+        return [*sent, *dice.sample(received, 30), *dice.sample(silent, 10)]
+    return [*dice.sample(sent + received, 5), *dice.sample(silent, 1)]
 
 
 async def struck(url, fault, call, given):
