@@ -202,6 +202,7 @@ async def test_relationships(looked_into, pruned):
         sa.select(chunks).where(chunks.c.col.in_([uuid4() for _ in range(60)])),
         sa.select(chunks).where(sa.func.coalesce(chunks.c.col, B) == A),
         sa.select(chunks).where(sa.cast(chunks.c.col, sa.Text) == str(A)),
+        sa.select(sa.select(chunks.c.id).where(chunks.c.col == A).exists()),
         sa.select(chunks),
         sa.text(f'SELECT * FROM chunks WHERE "coll""ection" = \'{A}\''),
     ],
