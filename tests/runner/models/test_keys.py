@@ -256,6 +256,23 @@ async def test_an_object_without_its_source(made):
     assert isinstance(refused.value.orig, KeyRefused)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sa.insert(chunks).values(id=9, col=sa.null()),
+        sa.insert(chunks).from_select(
+            ["id", "col"], sa.select(sa.literal(9), sa.cast(None, sa.Uuid))
+        ),
+        sa.update(chunks).values(col=None),
+    ],
+)
+async def test_a_source_that_only_the_server_sees_to_be_null(made, rows, statement):
+    await run(made, sa.insert(chunks), {"id": 1, "col": A})
+    with pytest.raises(IntegrityError, match="no partition of relation"):
+        await run(made, statement)
+    assert await rows() == [(1, A)]
+
+
 async def test_a_null_source_has_a_leaf_where_the_layout_says_so(engine, oracle):
     layout = HashKeyLayout(Name("texts"), "key", source="s", modulus=4, unkeyed="texts_unkeyed")
     columns = [sa.Column("s", sa.Text), sa.Column("key", sa.Integer)]
