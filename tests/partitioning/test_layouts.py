@@ -4,6 +4,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
 from schemakit.errors import (
     ConfigurationError,
@@ -51,10 +52,15 @@ REFUSED = [
     (lambda: hashed(key="x"), "no tuple of columns"),
     (lambda: hashed(key=()), "no tuple of columns"),
     (lambda: hashed(key=("x", "x"), types=("text", "text")), "twice"),
-    (lambda: hashed(key=("x", "y")), "Of 2 columns there are 1 types"),
+    (lambda: hashed(key=("x", "y")), "Columns of the key: 2; types: 1"),
     (lambda: hashed(types="text"), "no tuple"),
     (lambda: hashed(types=("mood",)), "hash is not known"),
     (lambda: hashed(types=("numeric(10,2)",)), "modifier"),
+    (lambda: hashed(types=(UUID,)), "no name"),
+    (lambda: hashed(types=(sa.Uuid(),)), "Uuid.* is no name"),
+    (lambda: listed(type=sa.Text()), "Text.* is no name"),
+    (lambda: hashed(key=(5,)), "name of a column, 5, is no str"),
+    (lambda: hashed(schema="x" * 64), "name of a schema"),
     (lambda: hashed(modulus=0), "no number of leaves"),
     (lambda: hashed(modulus=-1), "no number of leaves"),
     (lambda: hashed(modulus=True), "no number of leaves"),
@@ -70,7 +76,7 @@ REFUSED = [
     (lambda: hashed(naming="{value}"), "format unknown"),
     (lambda: hashed(naming="{}"), "format unknown"),
     (lambda: hashed(Name("t_0"), naming="t_{i}"), "Two relations would be called"),
-    (lambda: hashed(carries=LeafTraits(indexes=[])), "give tuples"),
+    (lambda: hashed(carries=LeafTraits(storage=[])), "give tuples"),
     (lambda: hashed(carries=indexed(LeafIndex("{table}_1", ("x",)))), "Two relations"),
     (lambda: hashed(carries=indexed(LeafIndex("{table}" + "_" * 61, ("x",)))), "63 bytes"),
     (lambda: by_key(source="k"), "computed from itself"),
@@ -90,9 +96,12 @@ REFUSED = [
     (lambda: listed(values=("a", "\0")), "NUL"),
     (lambda: listed(values=(float("nan"),), type="float8"), "NaN"),
     (lambda: listed(type="mood"), "not known"),
-    (lambda: listed(names=("a",)), "Of 2 leaves there are 1 names"),
+    (lambda: listed(names=("a",)), "Leaves: 2; names: 1"),
     (lambda: listed(names=("a", "a")), "Two relations"),
     (lambda: listed(default="t_a"), "Two relations"),
+    (lambda: LeafTraits(indexes=LeafIndex("{table}_i", ("x",))), "no tuple of LeafIndex"),
+    (lambda: LeafTraits(indexes=[]), "no tuple of LeafIndex"),
+    (lambda: indexed("x"), "'x' is no LeafIndex"),
     (lambda: LeafIndex("i", ("x",)), "the same name"),
     (lambda: LeafIndex("{table}_i", "x"), "no tuple of columns"),
     (lambda: LeafIndex("{table}_i", ()), "no tuple of columns"),
@@ -109,6 +118,68 @@ def test_it_is_refused_with_a_way_out(make, said):
     with pytest.raises(ConfigurationError, match=said) as caught:
         make()
     assert str(caught.value).splitlines()[-1].startswith("Remedy: ")
+
+
+@pytest.mark.parametrize(
+    ("make", "of"),
+    [
+        (lambda: hashed(Name("x" * 62)), f"The name of a leaf: '{'x' * 62}_0'"),
+        (lambda: hashed(Name("x" * 64)), f"The name of the parent: '{'x' * 64}'"),
+        (lambda: by_key(unkeyed="x" * 64), f"The name of a leaf: '{'x' * 64}'"),
+        (
+            lambda: hashed(carries=indexed(LeafIndex("{table}" + "_" * 62, ("x",)))),
+            f"The name of an index of a leaf: 't_0{'_' * 62}'",
+        ),
+        (lambda: LeafTraits(tablespace="x" * 64), "The name of a tablespace"),
+        (lambda: Grant(("ALL",), "x" * 64), "The name of a role"),
+    ],
+)
+def test_a_name_that_the_server_would_cut_is_a_layout_refused(make, of):
+    with pytest.raises(LayoutRefused) as caught:
+        make()
+    assert caught.value.detail.startswith(of)
+    assert caught.value.remedy.startswith("shorten it")
+
+
+def test_a_leaf_is_named_by_what_leaf_for_returns():
+    layout = hashed(Name('T"; drop', "app"))
+    for leaf in layout.leaves():
+        assert layout.leaf_named(leaf) == layout.leaf_named(leaf.name) == leaf
+        assert layout.leaf_named(leaf.name.name) == leaf
+
+
+@pytest.mark.parametrize(
+    ("layout", "name", "said"),
+    [
+        (hashed(Name("orders")), "orders_9", '"orders" has no leaf orders_9.'),
+        (hashed(Name("orders")), "x" * 64, f'"orders" has no leaf {"x" * 64}.'),
+        (hashed(Name("orders")), Name("orders_1", "s"), '"orders" has no leaf s.orders_1.'),
+    ],
+)
+def test_a_name_that_is_no_leaf_is_one_to_check(layout, name, said):
+    with pytest.raises(LeafUnknown) as caught:
+        layout.leaf_named(name)
+    assert caught.value.detail == said
+    assert caught.value.remedy == "check the name; leaves are orders_0 … orders_3."
+
+
+def test_the_only_leaf_is_named():
+    with pytest.raises(LeafUnknown, match=r"the only leaf is s\.t_0"):
+        hashed(Name("t", "s"), modulus=1).leaf_named("t_1")
+
+
+@pytest.mark.parametrize(
+    ("make", "remedy"),
+    [
+        (lambda: by_key().key_for(5), 'key_for\\("5"\\)'),
+        (lambda: hashed().leaf_for(), "give one value, None for NULL"),
+        (lambda: by_key().leaf_for("a", "b"), "give the one value"),
+        (lambda: by_key().leaf_for(None), "unkeyed="),
+    ],
+)
+def test_a_key_that_has_no_leaf_is_told_what_to_give(make, remedy):
+    with pytest.raises((KeyRefused, LeafUnknown), match=f"Remedy: .*{remedy}"):
+        make()
 
 
 def test_leaves_are_named_by_the_pattern():

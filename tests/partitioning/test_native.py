@@ -184,7 +184,9 @@ def test_text_that_the_server_cannot_hold_is_refused(given, said):
 @pytest.mark.parametrize(
     ("row", "types", "said"),
     [
-        (("a",), ("text", "int8"), "Of 2 columns there are 1 values"),
+        (("a",), ("text", "int8"), "The key has 2 columns, the row 1 value"),
+        (("a", "b"), ("text",), "The key has 1 column, the row 2 values"),
+        ((1,), (int,), "<class 'int'> is no name"),
         ("ab", ("text", "text"), "str is none"),
         ({"a": 1}, ("text",), "dict is none"),
         (7, ("int4",), "int is none"),
@@ -217,7 +219,7 @@ def test_in_a_batch_a_refusal_says_the_row_and_the_column(count):
 
 
 def test_in_a_batch_a_row_of_another_width_is_named():
-    with pytest.raises(KeyRefused, match="Row 1: Of 2 columns there are 1 values"):
+    with pytest.raises(KeyRefused, match="Row 1: The key has 2 columns, the row 1 value"):
         hash_partitions([("a", 1), ("b",)], 7, types=("text", "int8"))
 
 

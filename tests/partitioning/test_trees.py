@@ -349,6 +349,17 @@ async def test_rows_that_belong_elsewhere_are_not_attached(engine, oracle, schem
     assert (await read_tree(engine, LISTED)).complete
 
 
+async def test_a_leaf_is_detached_and_attached_by_what_leaf_for_returns(engine, schema):
+    await create_tree(engine, LISTED, DEFINITION)
+    leaf = LISTED.leaf_for(2)
+    assert await detach_leaf(engine, LISTED, leaf)
+    assert (await read_tree(engine, LISTED)).missing == (leaf.name,)
+    assert await attach_leaf(engine, LISTED, leaf)
+    assert (await read_tree(engine, LISTED)).complete
+    assert await drop_leaves(engine, LISTED, [leaf])
+    assert (await read_tree(engine, LISTED)).missing == (leaf.name,)
+
+
 async def test_only_a_table_of_the_layout_is_attached(engine, schema):
     await create_tree(engine, LISTED, DEFINITION)
     with pytest.raises(LeafUnknown):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from schemakit.errors import LayoutRefused
 from schemakit.sql.name import Name, quote
 
-from .pattern import Pattern
+from .pattern import Pattern, checked_name
 
 #: What GRANT knows of tables (manual, GRANT); MAINTAIN came with 17.
 PRIVILEGES = frozenset(
@@ -169,7 +169,7 @@ class Grant:
             detail = f"{self.privileges!r} is no tuple of privileges on a table."
             raise LayoutRefused(detail, remedy=f"they are {', '.join(sorted(PRIVILEGES))}.")
         if self.role is not None:
-            quote(self.role)
+            checked_name(self.role, "a role")
 
     def on(self, table: Name) -> str:
         """Return the GRANT."""
@@ -191,7 +191,8 @@ class LeafTraits:
             that the leaves have for themselves.
 
     Raises:
-        LayoutRefused: two indexes have one name, or the replica identity is not among them.
+        LayoutRefused: the indexes are no tuple of `LeafIndex`, or two have one name; or the replica
+            identity is not among them.
     """
 
     indexes: tuple[LeafIndex, ...] = ()
@@ -201,6 +202,7 @@ class LeafTraits:
     replica_identity: str = "default"
 
     def __post_init__(self) -> None:
+        _check_indexes(self.indexes)
         names = [index.name for index in self.indexes]
         if len(set(names)) < len(names):
             detail = f"Two indexes have one name: {', '.join(names)}."
@@ -213,7 +215,7 @@ class LeafTraits:
                 remedy="give default, full, nothing, or the name of an index with on_parent=False.",
             )
         if self.tablespace is not None:
-            quote(self.tablespace)
+            checked_name(self.tablespace, "a tablespace")
 
     @property
     def on_parent(self) -> tuple[LeafIndex, ...]:
@@ -224,3 +226,14 @@ class LeafTraits:
     def on_leaves(self) -> tuple[LeafIndex, ...]:
         """The indexes that the leaves have for themselves."""
         return tuple(index for index in self.indexes if not index.on_parent)
+
+
+def _check_indexes(given: object) -> None:
+    remedy = 'give one: indexes=(LeafIndex("{table}_x_idx", ("x",)),).'
+    if not isinstance(given, tuple):
+        detail = "The indexes are no tuple of LeafIndex."
+        raise LayoutRefused(detail, remedy=remedy)
+    for each in given:
+        if not isinstance(each, LeafIndex):
+            detail = f"Among the indexes, {each!r} is no LeafIndex."
+            raise LayoutRefused(detail, remedy=remedy)

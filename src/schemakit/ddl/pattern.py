@@ -7,10 +7,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from string import Formatter
 
-from schemakit.errors import LayoutRefused
+from schemakit.errors import ConfigurationError, LayoutRefused
+from schemakit.sql.name import quote
 
 #: Zeros in front up to so many digits; nothing that reads a value's attributes.
 _PADDING = re.compile(r"0?[0-9]{0,2}d?")
+
+
+def checked_name(name: object, of: str) -> str:
+    """Return *name*, which is to be that *of* something in a layout: ``"a leaf"``.
+
+    Raises:
+        LayoutRefused: PostgreSQL cannot have it, or would cut it.
+    """
+    if not isinstance(name, str):
+        detail = f"The name of {of}, {name!r}, is no str."
+        raise LayoutRefused(detail, remedy="give the name as PostgreSQL has it, unquoted.")
+    try:
+        quote(name)
+    except ConfigurationError as error:
+        raise LayoutRefused(f"The name of {of}: {error.detail}", remedy=error.remedy) from None
+    return name
 
 
 @dataclass(frozen=True, slots=True)

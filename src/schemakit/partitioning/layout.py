@@ -12,6 +12,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 
 from schemakit.ddl.leaf import Leaf, LeafIndex, LeafTraits
+from schemakit.ddl.pattern import checked_name
 from schemakit.errors import HashUnknown, LayoutRefused, LeafUnknown
 from schemakit.partitioning.hashing.encode import kind_named
 from schemakit.sql.name import Name, quote
@@ -41,7 +42,9 @@ class Layout(ABC):
         if not isinstance(self.parent, Name):
             detail = f"The parent {self.parent!r} is no Name."
             raise LayoutRefused(detail, remedy='give Name("chunks"), or Name("chunks", "app").')
-        str(self.parent)
+        for schema in (self.parent.schema, self.schema):
+            if schema is not None:
+                checked_name(schema, "a schema")
         self._check()
         self._check_names()
         for index in self.carries.indexes:
@@ -112,15 +115,23 @@ class Layout(ABC):
         """Return all leaves, in order."""
         return self._leaves
 
-    def leaf_named(self, name: str | Name) -> Leaf:
-        """Return the leaf *name*; a str is one in the leaves' schema.
+    def leaf_named(self, name: str | Name | Leaf) -> Leaf:
+        """Return the leaf *name*.
+
+        Args:
+            name: a str is one in the leaves' schema; of a `Leaf`, its name counts.
 
         Raises:
             LeafUnknown: the layout has no such leaf.
         """
-        found = self._by_name.get(name if isinstance(name, Name) else self.in_schema(name))
+        wanted = self.in_schema(name)
+        found = self._by_name.get(wanted)
         if found is None:
-            raise LeafUnknown(f"{self.parent} has no leaf {name}.")
+            first, last = (_shown(self._leaves[place].name) for place in (0, -1))
+            known = f"leaves are {first} … {last}" if first != last else f"the only leaf is {first}"
+            raise LeafUnknown(
+                f"{self.parent} has no leaf {_shown(wanted)}.", remedy=f"check the name; {known}."
+            )
         return found
 
     @cached_property
@@ -131,16 +142,23 @@ class Layout(ABC):
     def _by_name(self) -> dict[Name, Leaf]:
         return {leaf.name: leaf for leaf in self._leaves}
 
-    def in_schema(self, name: str) -> Name:
-        """Return *name* in the schema of the leaves."""
+    def in_schema(self, name: str | Name | Leaf) -> Name:
+        """Return the `Name` of *name*: a str is one in the schema of the leaves."""
+        if isinstance(name, Leaf):
+            return name.name
+        if isinstance(name, Name):
+            return name
         return Name(name, self.parent.schema if self.schema is None else self.schema)
 
     def _check_names(self) -> None:
         """Refuse names that the server would cut, and such as are there twice."""
         taken: set[Name] = set()
-        for table in (self.parent, *(leaf.name for leaf in self._leaves)):
+        tables = (self.parent, *(leaf.name for leaf in self._leaves))
+        for what, table in zip(
+            ("the parent", *["a leaf"] * len(self._leaves)), tables, strict=True
+        ):
             for name in (table, *(index.named(table) for index in self.carries.indexes)):
-                quote(name.name)
+                checked_name(name.name, what if name is table else f"an index of {what}")
                 if name in taken:
                     detail = f"Two relations would be called {name}."
                     raise LayoutRefused(detail, remedy="choose patterns that give each its own.")
@@ -173,6 +191,11 @@ def _hashed_alike(said: str, found: str) -> bool:
     return len(kinds) == 1 or kinds <= _INTEGERS
 
 
+def _shown(name: Name) -> str:
+    """Return *name* as ``tableoid::regclass`` may show it; it need be none that SQL can have."""
+    return f"{name.name}" if name.schema is None else f"{name.schema}.{name.name}"
+
+
 def checked_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
     """Return *columns*, of a partition key.
 
@@ -186,7 +209,7 @@ def checked_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
         detail = f"The key has {len(columns)} columns, or one of them twice."
         raise LayoutRefused(detail, remedy="give up to 32 different ones.")
     for column in columns:
-        quote(column)
+        checked_name(column, "a column")
     return columns
 
 
@@ -222,5 +245,6 @@ def single(key: tuple[object, ...]) -> object:
     """
     values = flat(key)
     if len(values) != 1:
-        raise LeafUnknown(f"The key is one value, and these are {len(values)}.")
+        detail = f"The key is one value, and these are {len(values)}."
+        raise LeafUnknown(detail, remedy="give the one value, None for NULL.")
     return values[0]

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 from tests.partitioning.layouts import HOSTILE
 
 from schemakit.errors import LayoutRefused, TreeRefused
@@ -118,7 +118,7 @@ async def test_a_mapped_class(engine, oracle):
         id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
         note: Mapped[str | None]
 
-    assert layout_of(Event.__table__) == HASHED
+    assert layout_of(Event) == layout_of(Event.__table__) == HASHED
     await create(engine, Event)
     assert len(await leaves(oracle, "events")) == 4
     assert await oracle.fetchval("SELECT count(*) FROM pg_indexes WHERE indexdef ~ 'note'") == 5
@@ -260,6 +260,25 @@ def test_another_table():
 
 def test_no_table():
     refused(lambda: declare(sa.select(sa.literal(1)).subquery(), HASHED), "is no Table")
+
+
+def test_no_layout():
+    refused(lambda: partitioned("events"), "'events' is no layout", "HashLayout(Name(")
+    refused(lambda: declare(sa.Table("events", sa.MetaData()), "events"), "'events' is no layout")
+
+
+def test_the_layout_of_a_class_that_is_mapped_imperatively():
+    class Event:
+        pass
+
+    registry().map_imperatively(Event, events())
+    assert layout_of(Event) == HASHED
+    assert layout_of(events().alias()) is layout_of(sa.Table("t", sa.MetaData())) is None
+
+
+@pytest.mark.parametrize("given", ["events", None, HASHED, int, object()])
+def test_the_layout_of_what_is_no_table(given):
+    refused(lambda: layout_of(given), "is no Table, and no mapped class", "Remedy: give one")
 
 
 def test_two_layouts():

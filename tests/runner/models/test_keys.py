@@ -237,6 +237,52 @@ async def test_a_row_without_its_source(made):
     assert 'no "coll""ection" of which to compute its key' in str(refused.value)
 
 
+@pytest.mark.parametrize("given", [{"id": 1}, {"id": 1, "col": None}])
+@pytest.mark.parametrize("many", [1, 2, 20])
+async def test_a_source_that_is_null(made, given, many):
+    with pytest.raises(StatementError) as refused:
+        await run(made, sa.insert(chunks), [given] * many)
+    assert isinstance(refused.value.orig, KeyRefused)
+    with pytest.raises(StatementError) as refused:
+        await run(made, sa.insert(chunks).values(**given))
+    assert isinstance(refused.value.orig, KeyRefused)
+
+
+async def test_an_object_without_its_source(made):
+    async with AsyncSession(made) as session:
+        session.add(Chunk(id=1, note="x"))
+        with pytest.raises(StatementError) as refused:
+            await session.flush()
+    assert isinstance(refused.value.orig, KeyRefused)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sa.insert(chunks).values(id=9, col=sa.null()),
+        sa.insert(chunks).from_select(
+            ["id", "col"], sa.select(sa.literal(9), sa.cast(None, sa.Uuid))
+        ),
+        sa.update(chunks).values(col=None),
+    ],
+)
+async def test_a_source_that_only_the_server_sees_to_be_null(made, rows, statement):
+    await run(made, sa.insert(chunks), {"id": 1, "col": A})
+    with pytest.raises(IntegrityError, match="no partition of relation"):
+        await run(made, statement)
+    assert await rows() == [(1, A)]
+
+
+async def test_a_null_source_has_a_leaf_where_the_layout_says_so(engine, oracle):
+    layout = HashKeyLayout(Name("texts"), "key", source="s", modulus=4, unkeyed="texts_unkeyed")
+    columns = [sa.Column("s", sa.Text), sa.Column("key", sa.Integer)]
+    table = sa.Table("texts", sa.MetaData(), *columns, **partitioned(layout))
+    async with engine.begin() as connection:
+        await connection.run_sync(table.metadata.create_all)
+        await connection.execute(sa.insert(table).values(s=None))
+    assert await oracle.fetchval("SELECT tableoid::regclass::text FROM texts") == "texts_unkeyed"
+
+
 # -- update ---------------------------------------------------------------------------------------
 
 

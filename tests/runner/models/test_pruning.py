@@ -17,7 +17,7 @@ from sqlalchemy.orm import (
     selectinload,
 )
 
-from schemakit.errors import ConfigurationError, HashMismatch, LayoutRefused
+from schemakit.errors import ConfigurationError, HashMismatch, LayoutRefused, UnsupportedTarget
 from schemakit.partitioning import HashKeyLayout, HashLayout, Name, partitioned, prune_queries
 
 LAYOUT = HashKeyLayout(Name("chunks"), "Part; key", source='coll"ection', modulus=10)
@@ -202,6 +202,7 @@ async def test_relationships(looked_into, pruned):
         sa.select(chunks).where(chunks.c.col.in_([uuid4() for _ in range(60)])),
         sa.select(chunks).where(sa.func.coalesce(chunks.c.col, B) == A),
         sa.select(chunks).where(sa.cast(chunks.c.col, sa.Text) == str(A)),
+        sa.select(sa.select(chunks.c.id).where(chunks.c.col == A).exists()),
         sa.select(chunks),
         sa.text(f'SELECT * FROM chunks WHERE "coll""ection" = \'{A}\''),
     ],
@@ -215,6 +216,17 @@ async def test_a_value_that_is_null_or_no_key(pruned):
         assert not (await connection.execute(sa.select(chunks).where(chunks.c.col.in_([])))).all()
         statement = sa.select(chunks).where(chunks.c.col == sa.bindparam("which"))
         assert not (await connection.execute(statement, {"which": None})).all()
+
+
+async def test_no_table_is_named(made):
+    with pytest.raises(ConfigurationError, match="Remedy: name each"):
+        await prune_queries(made)
+
+
+async def test_what_is_no_engine_and_no_session(made):
+    for target in (made.sync_engine, None):
+        with pytest.raises(UnsupportedTarget, match="neither an AsyncEngine nor an AsyncSession"):
+            await prune_queries(target, chunks)
 
 
 async def test_what_is_asked_for_and_cannot_be(engine, made):

@@ -239,6 +239,8 @@ _NAMED = {name: kind for kind, others in _KINDS.items() for name in (kind.name, 
 
 #: The names that `hash_partition` takes for a type.
 TYPES = frozenset(_NAMED)
+#: Types are neither Python's nor SQLAlchemy's.
+NAME_A_TYPE = 'types are named as in SQL: "uuid", "text", "int8"; docs/hashing.md lists them.'
 
 
 @cache
@@ -247,7 +249,10 @@ def kind_named(name: str) -> Kind:
 
     Raises:
         HashUnknown: it is not known how the server hashes it; the message says why.
+        KeyRefused: *name* is no str.
     """
+    if not isinstance(name, str):
+        raise KeyRefused(f"The type {name!r} is no name.", remedy=NAME_A_TYPE)
     plain = " ".join(name.lower().removeprefix("pg_catalog.").split())
     if plain in _NAMED:
         return _NAMED[plain]

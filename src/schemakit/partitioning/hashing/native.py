@@ -76,7 +76,10 @@ def checked_row(values: Iterable[Any], columns: int) -> tuple[Any, ...]:
         raise KeyRefused(f"A row is a tuple of the columns' values: {kind_of(values)} is none.")
     row = tuple(values)
     if len(row) != columns:
-        raise KeyRefused(f"Of {columns} columns there are {len(row)} values.")
+        what = "1 column" if columns == 1 else f"{columns} columns"
+        values = "1 value" if len(row) == 1 else f"{len(row)} values"
+        one = "give one value" if columns == 1 else f"give {columns} values, in the columns' order"
+        raise KeyRefused(f"The key has {what}, the row {values}.", remedy=f"{one}, None for NULL.")
     return row
 
 

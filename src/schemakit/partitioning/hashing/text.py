@@ -16,6 +16,7 @@ Key = str | bytes | UUID
 #: The largest int4: a modulus beyond it is none in SQL.
 MAX_MODULUS = 2**31 - 1
 _TAKE_OUT = "take it out: the server would refuse the row, too."
+_GIVE_TEXT = 'give its text, as value::text has it: "5" and not 5, as in key_for("5").'
 _encoded = str.encode  # a subclass may encode in a way of its own
 
 
@@ -106,7 +107,10 @@ def text_bytes(value: object) -> bytes:
     elif isinstance(value, UUID):
         return UUID.__str__(value).encode()
     else:
-        raise KeyRefused(f"{kind_of(value)} is hashed as no text: it takes str, bytes or UUID.")
+        raise KeyRefused(
+            f"{kind_of(value)} is hashed as no text: it takes str, bytes or UUID.",
+            remedy=_GIVE_TEXT,
+        )
     if 0 in data:  # ten times as fast as asking for b"\0"
         detail = f"There is a NUL at byte {data.index(0)}: PostgreSQL's text holds none."
         raise HashUnknown(detail, remedy=_TAKE_OUT)

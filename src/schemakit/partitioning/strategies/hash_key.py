@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from schemakit.ddl.leaf import Leaf
+from schemakit.ddl.pattern import checked_name
 from schemakit.errors import LayoutRefused, LeafUnknown
 from schemakit.partitioning.hashing.text import Key, partition_key
 from schemakit.partitioning.layout import Layout, checked_columns, checked_count, single
@@ -43,8 +44,8 @@ class HashKeyLayout(Layout):
 
     def _check(self) -> None:
         checked_count(self.modulus)
-        quote(self.key)
-        quote(self.source)
+        for column in (self.key, self.source):
+            checked_name(column, "a column")
         if self.key == self.source:
             detail = f"{self.key!r} is computed from itself."
             raise LayoutRefused(detail, remedy="name the column that is hashed as the source.")
@@ -102,5 +103,8 @@ class HashKeyLayout(Layout):
         if source is not None:
             return self._leaves[partition_key(source, self.modulus)]  # type: ignore[arg-type]  # it refuses what it does not take
         if self.unkeyed is None:
-            raise LeafUnknown(f"{quote(self.source)} is NULL, for which {self.parent} has no leaf.")
+            raise LeafUnknown(
+                f"{quote(self.source)} is NULL, for which {self.parent} has no leaf.",
+                remedy='give it, or the layout a leaf for rows without it: unkeyed="…".',
+            )
         return self._leaves[-1]

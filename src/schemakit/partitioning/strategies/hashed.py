@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from schemakit.ddl.leaf import Leaf
 from schemakit.errors import LayoutRefused
+from schemakit.partitioning.hashing.encode import NAME_A_TYPE
 from schemakit.partitioning.hashing.native import checked_types, hash_partition
 from schemakit.partitioning.layout import Layout, checked_columns, checked_count, flat, is_tuple
 from schemakit.partitioning.pattern import numbered
@@ -57,9 +58,9 @@ class HashLayout(Layout):
         if not is_tuple(self.types):
             detail = f"The types {self.types!r} are no tuple."
             raise LayoutRefused(detail, remedy='give one for each column: types=("uuid",).')
-        checked_types(self.types)
+        _check_types(self.types)
         if len(self.types) != len(self.key):
-            detail = f"Of {len(self.key)} columns there are {len(self.types)} types."
+            detail = f"Columns of the key: {len(self.key)}; types: {len(self.types)}."
             raise LayoutRefused(detail, remedy="give a type for each column, in the same order.")
 
     def _each_leaf(self) -> Iterator[Leaf]:
@@ -101,3 +102,10 @@ class HashLayout(Layout):
             KeyRefused: a column does not take its value, or they are too few or too many.
         """
         return self._leaves[hash_partition(flat(key), self.modulus, types=self.types)]
+
+
+def _check_types(types: tuple[object, ...]) -> None:
+    for each in types:
+        if not isinstance(each, str):
+            raise LayoutRefused(f"The type {each!r} is no name.", remedy=NAME_A_TYPE)
+    checked_types(types)  # type: ignore[arg-type]  # each is a str

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import count
 
 from schemakit.ddl.leaf import Leaf
-from schemakit.ddl.pattern import Pattern
+from schemakit.ddl.pattern import Pattern, checked_name
 from schemakit.errors import HashUnknown, LayoutRefused, LeafUnknown
 from schemakit.partitioning.layout import Layout, checked_count, is_tuple, single
 from schemakit.partitioning.listing import NAN, Value, bound_literal, comparable, list_bound
@@ -43,13 +43,13 @@ class ValuesLayout(Layout):
     default: str | None = field(default=None, kw_only=True)
 
     def _check(self) -> None:
-        quote(self.key)
+        checked_name(self.key, "a column")
         if not is_tuple(self.values):
             detail = "The values are no tuple."
             raise LayoutRefused(detail, remedy='give one: values=("acme", "globex").')
         checked_count(len(self.values) + (self.default is not None))
         if self.names is not None and len(self.names) != len(self.values):
-            detail = f"Of {len(self.values)} leaves there are {len(self.names)} names."
+            detail = f"Leaves: {len(self.values)}; names: {len(self.names)}."
             raise LayoutRefused(detail, remedy="give a name for each leaf, in the same order.")
         known = [comparable(self.type, each) for group in self._groups for each in group]
         if NAN in known:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import CheckConstraint, ColumnDefault, Table
 
 from schemakit.errors import LayoutRefused
+from schemakit.partitioning.layout import Layout
 from schemakit.partitioning.strategies.hash_key import HashKeyLayout
 from schemakit.sql.name import MAX_IDENTIFIER_BYTES, Name
 
@@ -19,8 +20,6 @@ from .known import PartitionBy, layout_of, name_of, note, said_of
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
     from sqlalchemy.sql import FromClause
-
-    from schemakit.partitioning.layout import Layout
 
 
 def partitioned(layout: Layout, **options: Any) -> dict[str, Any]:
@@ -39,8 +38,10 @@ def partitioned(layout: Layout, **options: Any) -> dict[str, Any]:
         options: others of the table: ``schema``, ``comment``, …
 
     Raises:
-        LayoutRefused: when the table is made: the layout does not fit it; the remedy says why.
+        LayoutRefused: *layout* is none; or, when the table is made: it does not fit the table. The
+            remedy says why.
     """
+    _check_is_one(layout)
 
     def made(table: Table, _: MetaData) -> None:
         declare(table, layout)
@@ -68,6 +69,7 @@ def declare(table: FromClause, layout: Layout) -> Table:
     if not isinstance(table, Table):
         detail = f"{table!r} is no Table."
         raise LayoutRefused(detail, remedy="give a Table, or the __table__ of a mapped class.")
+    _check_is_one(layout)
     layout = _placed(table, layout)
     known = layout_of(table)
     if known == layout:
@@ -79,6 +81,14 @@ def declare(table: FromClause, layout: Layout) -> Table:
         _compute(table, layout)
     trees.watch(table)
     return table
+
+
+def _check_is_one(layout: object) -> None:
+    if not isinstance(layout, Layout):
+        raise LayoutRefused(
+            f"{layout!r} is no layout.",
+            remedy='give one: HashLayout(Name("events"), ("id",), types=("int8",), modulus=8).',
+        )
 
 
 def _placed(table: Table, layout: Layout) -> Layout:

@@ -106,15 +106,13 @@ class KeyDefault:
         """Return the key of the row that *context* is about to send.
 
         Raises:
-            KeyRefused: its source is not known here.
+            KeyRefused: its source is NULL, for which there is no leaf, or not known here.
         """
         row = context.get_current_parameters()
-        if self._source.key not in row:
+        source = row.get(self._source.key)
+        if source is None:
             self._refuse_without_source()
             return None
-        source = row[self._source.key]
-        if source is None:
-            return None  # as the server has it: no leaf, or the one for rows without a key
         memo = context.__dict__.setdefault(_MEMO, {})
         if source not in memo:
             memo |= keys_of(
@@ -129,10 +127,8 @@ class KeyDefault:
         return [source, *(row.get(self._source.key) for row in rows)]
 
     def _refuse_without_source(self) -> None:
-        if self._layout.unkeyed is not None:  # whose trigger computes it
+        if self._layout.unkeyed is not None:  # whose trigger may compute it
             return
-        if self._source.server_default is None and self._source.nullable:
-            return  # it is NULL, of which the server says that no leaf takes it
         detail = f"The row has no {quote(self._source.name)} of which to compute its key."
         raise KeyRefused(
             detail, remedy=f"give {quote(self._source.name)} a value here, or the key as well."

@@ -15,13 +15,20 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Delete, Integer, Select, Table, Update, bindparam, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from schemakit.errors import HashMismatch, LayoutRefused, SchemakitError
+from schemakit.errors import (
+    ConfigurationError,
+    HashMismatch,
+    LayoutRefused,
+    SchemakitError,
+    UnsupportedTarget,
+)
+from schemakit.partitioning.hashing.text import kind_of
 from schemakit.partitioning.strategies.hash_key import HashKeyLayout
 from schemakit.runner.verify import verify_server
 from schemakit.sql.name import quote
 
 from .keys import keys_of
-from .known import layout_of
+from .known import layout_of, table_of
 from .wheres import Asked, asked_for, key_beside
 
 if TYPE_CHECKING:
@@ -49,8 +56,10 @@ async def prune_queries(target: AsyncEngine | AsyncSession, *tables: object) -> 
     Raises:
         LayoutRefused: a table has another layout, or none.
         HashMismatch: the server does not hash as the calculator does; nothing is changed.
-        ConfigurationError: there is no such table on it.
+        UnsupportedTarget: *target* is neither an AsyncEngine nor an AsyncSession.
+        ConfigurationError: there is no such table on it; or no table was named.
     """
+    _check(target, tables)
     found = {}
     for each in tables:
         table, layout = _laid_out(each)
@@ -62,10 +71,21 @@ async def prune_queries(target: AsyncEngine | AsyncSession, *tables: object) -> 
         event.listen(target.sync_engine, "before_execute", partial(_in_engine, found), retval=True)
 
 
+def _check(target: object, tables: tuple[object, ...]) -> None:
+    if not isinstance(target, AsyncEngine | AsyncSession):
+        detail = f"{kind_of(target)} is neither an AsyncEngine nor an AsyncSession."
+        raise UnsupportedTarget(
+            detail, remedy="give the engine of create_async_engine(…), or one AsyncSession."
+        )
+    if not tables:
+        detail = "No table was named whose queries are to look into one leaf."
+        raise ConfigurationError(detail, remedy="name each: prune_queries(engine, Chunk).")
+
+
 def _laid_out(given: object) -> tuple[Table, HashKeyLayout]:
-    table: Any = given if isinstance(given, Table) else getattr(given, "__table__", None)
-    layout = layout_of(table) if isinstance(table, Table) else None
-    if isinstance(layout, HashKeyLayout):
+    table = table_of(given)
+    layout = layout_of(table) if table is not None else None
+    if isinstance(table, Table) and isinstance(layout, HashKeyLayout):
         return table, layout
     if layout is not None:
         detail = f"{layout.parent} has no key column: PostgreSQL prunes it by itself."

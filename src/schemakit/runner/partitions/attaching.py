@@ -17,6 +17,7 @@ from .batches import cleanly
 
 if TYPE_CHECKING:
     from schemakit.catalog.tree import Tree
+    from schemakit.ddl.leaf import Leaf
     from schemakit.partitioning.layout import Layout
     from schemakit.runner.reporter import OnEvent
     from schemakit.runner.settings import Settings
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 async def attach_leaf(  # noqa: PLR0913 - what the call is told
     target: Target,
     layout: Layout,
-    name: str | Name,
+    name: str | Name | Leaf,
     *,
     dry_run: bool = False,
     settings: Settings | None = None,
@@ -41,7 +42,7 @@ async def attach_leaf(  # noqa: PLR0913 - what the call is told
     Args:
         target: as for `upgrade`.
         layout: how the parent is laid out.
-        name: of the leaf and the table; a str is one in the leaves' schema.
+        name: of the leaf and the table, or the leaf; a str is one in the leaves' schema.
         dry_run: whether only to return the plan.
         settings: how the call behaves; by default as the SCHEMAKIT_* variables say.
         on_event: gets every `Event`.

@@ -19,6 +19,7 @@ from schemakit.sql.plan import Plan, Step
 
 if TYPE_CHECKING:
     from schemakit.catalog.tree import Tree
+    from schemakit.ddl.leaf import Leaf
     from schemakit.partitioning.layout import Layout
     from schemakit.runner.reporter import OnEvent
     from schemakit.runner.target import Target
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 async def detach_leaf(  # noqa: PLR0913 - what the call is told
     target: Target,
     layout: Layout,
-    name: str | Name,
+    name: str | Name | Leaf,
     *,
     concurrently: bool = True,
     dry_run: bool = False,
@@ -59,7 +60,7 @@ async def detach_leaf(  # noqa: PLR0913 - what the call is told
         TransactionRefused: a transaction is open on *target*, and it would be done concurrently.
         PlanFailed: the server refused a statement.
     """
-    leaf = _named(layout, name)
+    leaf = layout.in_schema(name)
 
     def work(means: Transactions) -> Flow[Plan]:
         tree = yield from _looked_at(layout)
@@ -81,7 +82,7 @@ async def detach_leaf(  # noqa: PLR0913 - what the call is told
 async def drop_leaves(  # noqa: PLR0913 - what the call is told
     target: Target,
     layout: Layout,
-    names: Iterable[str | Name],
+    names: Iterable[str | Name | Leaf],
     *,
     concurrently: bool = True,
     dry_run: bool = False,
@@ -114,7 +115,7 @@ async def drop_leaves(  # noqa: PLR0913 - what the call is told
     """
     if isinstance(names, str):
         raise TreeRefused("The names are one str.", remedy='give several: ["chunks_3"].')
-    leaves = [_named(layout, name) for name in names]
+    leaves = [layout.in_schema(name) for name in names]
     settings = settings or Settings.from_environment()
     reason = settings.allow_destructive
     own = {leaf.name for leaf in layout.leaves()}
@@ -149,10 +150,6 @@ def _permitted(leaves: list[Name], reason: str) -> Flow[None]:
         rows = yield Fetch(partial(read_trees.has_rows, table=leaf))
         losses.append(Loss("leaf", str(leaf), None if rows else 0))
     permitted("drop_leaves", losses, reason=reason)
-
-
-def _named(layout: Layout, name: str | Name) -> Name:
-    return name if isinstance(name, Name) else layout.in_schema(name)
 
 
 def _looked_at(layout: Layout) -> Flow[Tree]:
