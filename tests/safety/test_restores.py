@@ -6,7 +6,7 @@ from tests.safety import everything as given
 from tests.safety.dump import changed, dumped, ordered
 
 from schemakit.errors import (
-    BackupTruncated,
+    BackupEdited,
     ConfigurationError,
     DestructiveMigrationBlocked,
     HasDependants,
@@ -159,7 +159,7 @@ async def test_while_it_is_restored_no_trigger_fires_and_no_key_looks(engine, or
 async def test_what_is_damaged_is_not_restored(engine, oracle, table):
     backup = await backup_table(engine, "t")
     await oracle.execute(f"UPDATE {backup.relation} SET s = 'x' WHERE id = 1; DROP TABLE t")
-    with pytest.raises(BackupTruncated, match="1 of 2 rows"):
+    with pytest.raises(BackupEdited, match="1 of 2 rows"):
         await restore_backup(engine, backup)
     assert not await oracle.fetchval("SELECT to_regclass('t')::oid")
 

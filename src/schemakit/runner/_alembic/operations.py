@@ -123,6 +123,7 @@ class RestoreBackup(_Ours):
         schema: str | None = None,
         drop_backup: bool = False,
         overwrite: bool = False,
+        unverified: bool = False,
     ) -> Restored:
         """Put a backup back, or make a table *to* of it in *schema*.
 
@@ -134,6 +135,7 @@ class RestoreBackup(_Ours):
                 to=None if to is None else Name(to, schema),
                 drop_backup=drop_backup,
                 overwrite=overwrite,
+                unverified=unverified,
             )
         )
         return restored

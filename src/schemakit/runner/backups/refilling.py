@@ -10,7 +10,7 @@ from schemakit.catalog.backup import Backup, Source, shown
 from schemakit.catalog.differences import differences
 from schemakit.catalog.portrait import Portrait
 from schemakit.catalog.portray import portray
-from schemakit.errors import BackupMissing, BackupTruncated, RestoreRefused
+from schemakit.errors import BackupMissing, RestoreRefused
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.safety.columns import loadable
 from schemakit.safety.dependants import dependants
@@ -28,7 +28,7 @@ from .registry import Registry
 from .results import Restored
 from .returning import proven
 from .sending import sent
-from .verifying import content, same_facets
+from .verifying import content, refuse_damaged, same_facets
 
 #: Memory that building the indexes of a large table is worth.
 _BUILDING = {"maintenance_work_mem": "256MB"}
@@ -82,7 +82,7 @@ class Refilling:
             detail = (
                 f"{self.backup.name} holds some of the rows only, and {shown(found.name)} is there."
             )
-            remedy = "restore it beside the table with to=…, and merge the rows by hand."
+            remedy = "restore it beside the table with to=… (--to), and merge the rows by hand."
             raise RestoreRefused(detail, remedy=remedy)
         sources.refuse_strangers(found)
         live = yield from sources.locked(found.name, "ACCESS EXCLUSIVE")
@@ -161,8 +161,7 @@ class Refilling:
         tag: str = yield Run(sql, long=True)
         rows = int(tag.rsplit(maxsplit=1)[-1])
         if rows != self.backup.rows:
-            kept = f"{rows:,} of {self.backup.rows:,} rows"
-            raise BackupTruncated(f"Of {self.backup.name} {kept} are still as they were.")
+            yield from refuse_damaged(self.backup, rows)
 
 
 def _alone(portrait: Portrait) -> Portrait:
