@@ -110,3 +110,44 @@ async def test_beside_takes_a_name_that_is_free(engine, table):
         await restore_backup(engine, copy, to="T; t")
     with pytest.raises(RestoreRefused, match="There is no schema 'no; where'"):
         await restore_backup(engine, copy, to=Name("new", "no; where"))
+
+
+NEEDY = """
+CREATE ROLE "{role}"; CREATE SCHEMA "a;b";
+CREATE TYPE "a;b".mood AS ENUM ('ok'); CREATE TABLE parent (id int PRIMARY KEY);
+CREATE FUNCTION "a;b".next() RETURNS int LANGUAGE sql AS 'SELECT 1';
+INSERT INTO parent VALUES (1);
+CREATE TABLE needy (id int PRIMARY KEY DEFAULT "a;b".next(), m "a;b".mood NOT NULL,
+                    p int CONSTRAINT "to parent" REFERENCES parent);
+CREATE TABLE child (n int CONSTRAINT "from child" REFERENCES needy);
+GRANT SELECT ON needy TO "{role}"; INSERT INTO needy VALUES (1, 'ok', 1)
+"""
+
+
+async def test_all_that_is_missing_is_named_at_once(engine, oracle):
+    role = "r;" + await oracle.fetchval("SELECT md5(random()::text)")
+    await oracle.execute(NEEDY.format(role=role))
+    copy = await backup_table(engine, "needy")
+    await oracle.execute(
+        f'DROP TABLE needy, parent, child; DROP SCHEMA "a;b" CASCADE; DROP ROLE "{role}"'
+    )
+    with pytest.raises(RestoreRefused) as caught:
+        await restore_backup(engine, copy)
+    for each in (f"role {role}", 'type "a;b".mood', 'function "a;b".next()'):
+        assert f"  {each}" in str(caught.value)
+    beside = await restore_backup(engine, copy, to="rows")
+    assert beside.rows == 1
+    assert tuple(await oracle.fetchrow("SELECT * FROM rows")) == (1, "ok", 1)
+    try:
+        await oracle.execute(
+            f'CREATE ROLE "{role}"; CREATE SCHEMA "a;b"; CREATE TYPE "a;b".mood AS ENUM (\'ok\');'
+            """CREATE FUNCTION "a;b".next() RETURNS int LANGUAGE sql AS 'SELECT 1'"""
+        )
+        done = await restore_backup(engine, copy)
+        assert set(done.left) == {
+            "foreign key to parent of public.needy to public.parent",
+            "foreign key from child of public.child to public.needy",
+        }
+        assert (done.rows, done.unproven) == (1, ())
+    finally:
+        await oracle.execute(f'DROP OWNED BY "{role}"; DROP ROLE "{role}"')

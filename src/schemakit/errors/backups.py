@@ -112,6 +112,6 @@ class BackupFileFailed(SchemakitError):
 
 
 class RestoreRefused(SchemakitError):
-    """The restore would destroy or hide something; nothing was touched."""
+    """The restore would destroy something, or lacks something; nothing was touched."""
 
     remedy = "restore it beside with to=… (--to), or allow it with overwrite=True (--overwrite)."

@@ -22,6 +22,7 @@ from schemakit.safety.remake import remake
 from . import keeping, sources
 from .copying import Copy
 from .counting import rows_of
+from .elsewhere import makeable
 from .moving import SPOKEN, Drop
 from .pins import under
 from .registry import Registry
@@ -147,6 +148,7 @@ class Refilling:
         return replace(done, overwritten=overwritten)
 
     def _anew(self, portrait: Portrait) -> Flow[Restored]:
+        portrait, alone = yield from makeable(portrait)
         way = remake(portrait)
         yield from sent(way.tables)
         yield from self._loaded(portrait)
@@ -154,7 +156,9 @@ class Refilling:
             yield from sent(statements)
         yield from sent((*way.rest, *way.dependants))
         unproven = yield from proven(way.proofs)
-        return Restored(portrait.name, self.backup, self.backup.rows, None, unproven, way.left)
+        return Restored(
+            portrait.name, self.backup, self.backup.rows, None, unproven, (*alone, *way.left)
+        )
 
     def _loaded(self, portrait: Portrait) -> Flow[None]:
         sql = filled(portrait.table, self.backup.relation, self.backup.seal)

@@ -110,7 +110,10 @@ def beside(registry: Registry, backup: Backup, to: Name) -> Flow[Restored]:
     if not backup.legacy:
         manifest = yield from registry.manifest(backup)
         table = _held(manifest)
-    columns = selected(backup, table) if table else "*"
+    columns = "*"
+    if table is not None:
+        table = yield from _readable(backup, table)
+        columns = selected(backup, table)
     sql = f"CREATE TABLE {target} AS SELECT {columns} FROM {backup.relation}"  # noqa: S608 - quoted names
     tag: str = yield Run(sql, long=True)
     if table is not None and (actions := list(_marked(table))):
@@ -135,6 +138,16 @@ def _held(manifest: Manifest) -> Table:
         return table
     names = {each.name for each in manifest.kept.table.columns}
     return replace(table, columns=tuple(each for each in table.columns if each.name in names))
+
+
+def _readable(backup: Backup, table: Table) -> Flow[Table]:
+    """A flow that leaves as text, which a copy has, the values of types that are not here."""
+    if backup.kind == "move":
+        return table
+    types = tuple(each.type for each in table.columns)
+    gone: frozenset[str] = yield Fetch(partial(archive.unreadable, types=types))
+    columns = (replace(each, type="text") if each.type in gone else each for each in table.columns)
+    return replace(table, columns=tuple(columns))
 
 
 def selected(backup: Backup, table: Table) -> str:
