@@ -243,6 +243,31 @@ async def test_the_operations(engine, oracle, directory):
     assert await oracle.fetchval("SELECT count(*) FROM chunks") == 1000
 
 
+async def test_a_downgrade_names_the_table_and_the_revision(engine, oracle, directory):
+    await oracle.execute(f'{CHUNKS}; CREATE TABLE "o; t" AS SELECT 1 AS x')
+    directory.revision(
+        "r1",
+        'op.backup_table("chunks"); op.safe_drop_table("chunks"); op.safe_drop_table("o; t")',
+        """
+        import pytest
+        from schemakit.errors import BackupUnknown, ConfigurationError
+        for table, revision in (("nowhere", "r1"), ("chunks", "r0")):
+            with pytest.raises(BackupUnknown, match="list_backups"):
+                op.restore_backup(table=table, revision=revision)
+        for values in ({}, {"revision": "r1"}, {"backup": "b", "table": "chunks"}):
+            with pytest.raises(ConfigurationError, match="a table and a revision"):
+                op.restore_backup(**values)
+        assert op.restore_backup(table="chunks", revision="r1").backup.kind == "move"
+        op.restore_backup(table="o; t", schema="public")
+        """,
+        down=None,
+    )
+    await schemakit.upgrade(engine, migrations=directory, settings=ALLOWED)
+    await schemakit.downgrade(engine, "base", migrations=directory)
+    assert await oracle.fetchval('SELECT count(*) FROM chunks, "o; t"') == 1000
+    assert [each.kind for each in await list_backups(engine)] == ["copy"]
+
+
 async def test_a_revision_that_fails_takes_its_backups_along(engine, oracle, directory):
     await oracle.execute(CHUNKS)
     with pytest.raises(RevisionFailed):

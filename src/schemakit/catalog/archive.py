@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemakit.sql.name import Name
 
-from .backup import REGISTRY, Backup, Leaf, Places, PortableColumn, Source, SourceColumn
+from .backup import REGISTRY, Backup, Leaf, Places, PortableColumn, Source, SourceColumn, Wanted
 from .portrait import BACKUP_MARK
 
 if TYPE_CHECKING:
@@ -117,6 +117,20 @@ def files(connection: Connection, oids: Iterable[int]) -> dict[int, int | None]:
 def places(connection: Connection, schema: str) -> Places:
     """Return what there is of the registry in *schema*."""
     return Places(*_rows(connection, "places", schema)[0])
+
+
+def absent(connection: Connection, wanted: tuple[Wanted, ...]) -> tuple[Wanted, ...]:
+    """Return those of *wanted* that are not there; of a kind that is not known, none."""
+    if not wanted:
+        return ()
+    columns = zip(*((each.kind, each.schema, each.name) for each in wanted), strict=True)
+    places = {row[0] for row in _rows(connection, "absent", *map(list, columns))}
+    return tuple(each for place, each in enumerate(wanted, 1) if place in places)
+
+
+def unreadable(connection: Connection, types: tuple[str, ...]) -> frozenset[str]:
+    """Return those of *types*, as SQL, that are not there."""
+    return frozenset(row[0] for row in _rows(connection, "unreadable", list(types)))
 
 
 def names_taken(connection: Connection, schema: str, start: str) -> tuple[datetime, set[str]]:

@@ -249,3 +249,48 @@ SELECT a.attname::text AS name,
        ON e.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END
  WHERE a.attrelid = $1::bigint::oid AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attnum
+
+-- name: absent
+-- Which of the things of the kinds $1, in the schemas $2, of the names $3 are not there: their places.
+SELECT w.place
+  FROM unnest($1::text[], $2::text[], $3::text[])
+       WITH ORDINALITY AS w (kind, schema, name, place)
+  LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = w.schema
+ WHERE NOT CASE
+       WHEN w.kind = 'schema'
+       THEN EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = w.name)
+       WHEN w.kind = 'role'
+       THEN EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = w.name)
+       WHEN w.kind = 'tablespace'
+       THEN EXISTS (SELECT FROM pg_catalog.pg_tablespace WHERE spcname = w.name)
+       WHEN w.kind = 'extension'
+       THEN EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = w.name)
+       WHEN w.kind = 'publication'
+       THEN EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = w.name)
+       WHEN w.kind = 'table'
+       THEN EXISTS (SELECT FROM pg_catalog.pg_class
+                     WHERE relnamespace = n.oid AND relname = w.name AND relkind IN ('r', 'p', 'f'))
+       WHEN w.kind = 'type'
+       THEN EXISTS (SELECT FROM pg_catalog.pg_type AS x, pg_catalog.pg_identify_object(
+                           'pg_catalog.pg_type'::regclass, x.oid, 0) AS o
+                     WHERE x.typnamespace = n.oid AND o.identity = w.name)
+       WHEN w.kind IN ('function', 'procedure', 'aggregate')
+       THEN EXISTS (SELECT FROM pg_catalog.pg_proc AS x, pg_catalog.pg_identify_object(
+                           'pg_catalog.pg_proc'::regclass, x.oid, 0) AS o
+                     WHERE x.pronamespace = n.oid AND o.identity = w.name)
+       WHEN w.kind = 'collation'
+       THEN EXISTS (SELECT FROM pg_catalog.pg_collation AS x, pg_catalog.pg_identify_object(
+                           'pg_catalog.pg_collation'::regclass, x.oid, 0) AS o
+                     WHERE x.collnamespace = n.oid AND o.identity = w.name)
+       WHEN w.kind = 'operator'
+       THEN EXISTS (SELECT FROM pg_catalog.pg_operator AS x, pg_catalog.pg_identify_object(
+                           'pg_catalog.pg_operator'::regclass, x.oid, 0) AS o
+                     WHERE x.oprnamespace = n.oid AND o.identity = w.name)
+       ELSE true
+       END
+ ORDER BY w.place
+
+-- name: unreadable
+-- Which of the types $1 are not there.
+SELECT t.name FROM pg_catalog.unnest($1::text[]) AS t (name)
+ WHERE pg_catalog.to_regtype(t.name) IS NULL

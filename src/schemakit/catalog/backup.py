@@ -117,6 +117,26 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Something that must be there.
+
+    Attributes:
+        kind: ``schema``, ``role``, ``table``, or as ``pg_identify_object`` says it.
+        name: its name; of what is in a schema and no table, its identity as SQL.
+        schema: where it lies, if in one.
+    """
+
+    kind: str
+    name: str
+    schema: str | None = None
+
+    def __str__(self) -> str:
+        """``type app.mood``, ``role reporting``."""
+        inside = self.kind == "table" and self.schema is not None
+        return f"{self.kind} {self.schema}.{self.name}" if inside else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class SourceColumn:
     """A column of such a table.
 

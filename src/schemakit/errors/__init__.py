@@ -48,7 +48,7 @@ does not say the way out is not finished.
      │   ├─ BackupAltered                  its columns or other facets are others
      │   └─ BackupFileDamaged              its file was cut or changed
      ├─ BackupFileFailed                   a file or stream cannot be written or read
-     ├─ RestoreRefused                     a restore would destroy or hide something
+     ├─ RestoreRefused                     a restore would destroy something, or lacks it
      ├─ TransactionRefused                 cannot run inside the caller's transaction
      ├─ StatementRefused                   SQL that asyncpg cannot be made to run
      ├─ NotCommitted                       the run ended but the server does not have it

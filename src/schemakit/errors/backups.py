@@ -17,7 +17,7 @@ class TableUnknown(ConfigurationError):
 
     remedy = (
         "give the name as the catalog has it, unquoted, and its schema apart: "
-        'table="Chunks", schema="app".'
+        'table="Chunks", schema="app" (Chunks --schema app).'
     )
 
 
@@ -31,8 +31,8 @@ class DestructiveMigrationBlocked(SchemakitError):
     """This destroys rows, and nobody has allowed it; nothing was touched."""
 
     remedy = (
-        'say why: Settings(allow_destructive="…") for one call, SCHEMAKIT_ALLOW_DESTRUCTIVE="…" or '
-        "ALLOW_DESTRUCTIVE_MIGRATIONS=true for the process."
+        'say why: Settings(allow_destructive="…") (--allow-destructive "…") for one call, '
+        'SCHEMAKIT_ALLOW_DESTRUCTIVE="…" or ALLOW_DESTRUCTIVE_MIGRATIONS=true for the process.'
     )
 
     def __init__(
@@ -112,6 +112,6 @@ class BackupFileFailed(SchemakitError):
 
 
 class RestoreRefused(SchemakitError):
-    """The restore would destroy or hide something; nothing was touched."""
+    """The restore would destroy something, or lacks something; nothing was touched."""
 
-    remedy = "restore under another name with to=…, or allow it with overwrite=True."
+    remedy = "restore it beside with to=… (--to), or allow it with overwrite=True (--overwrite)."

@@ -200,7 +200,7 @@ def overview(value: Overview) -> Object:
 def restored(value: Restored) -> Object:
     """Return what was restored.
 
-    ``table`` (an object of ``name``, ``schema``), ``rows``, ``backup`` (see `backup`),
+    ``table`` (an object of ``name``, ``schema``), ``rows``, ``exact``, ``backup`` (see `backup`),
     ``overwritten`` (the backup of what was there before, or null), ``unproven`` (foreign keys that
     do not hold any more) and ``left`` (what could not be put back), in words.
     """
@@ -208,6 +208,7 @@ def restored(value: Restored) -> Object:
     return {
         "table": _plain(value.table),
         "rows": value.rows,
+        "exact": value.exact,
         "backup": backup(value.backup),
         "overwritten": None if overwritten is None else backup(overwritten),
         "unproven": list(value.unproven),

@@ -91,11 +91,7 @@ class Settings:
             if getattr(self, name) not in allowed:
                 detail = f"{name}={getattr(self, name)!r} is unknown."
                 raise ConfigurationError(detail, remedy=f"choose {', '.join(allowed)}.")
-        if self.allow_destructive.strip().lower() in _WORDS.keys() - {""}:
-            detail = f"allow_destructive={self.allow_destructive!r} is no reason."
-            raise ConfigurationError(
-                detail, remedy='say why, e.g. "ticket 4711: chunks are moved".'
-            )
+        _refuse_no_reason(self.allow_destructive)
         quote(self.backup_schema)
 
     @classmethod
@@ -116,6 +112,17 @@ _LONGEST = {"lock_timeout": 2_147_483, "statement_timeout": 2_147_483}
 _CHOICES = {"on_ahead": get_args(OnAhead), "lock": get_args(LockMethod)}
 _WORDS = {"1": True, "true": True, "on": True, "yes": True}
 _WORDS |= {"0": False, "false": False, "off": False, "no": False, "": False}
+
+
+def _refuse_no_reason(reason: object) -> None:
+    """Refuse what says nothing of why rows may go; ``""`` gives no permission, and says so."""
+    if isinstance(reason, str) and (
+        not reason or (reason.strip() and reason.strip().lower() not in _WORDS)
+    ):
+        return
+    detail = f"allow_destructive={reason!r} is no reason."
+    remedy = 'give a reason, a str that says why, e.g. "ticket 4711: chunks are moved".'
+    raise ConfigurationError(detail, remedy=remedy)
 
 
 def _parsed(name: str, raw: str) -> float | bool | str:

@@ -208,6 +208,7 @@ async def cleanup(
 @click.option("--to-schema", metavar="NAME", help="Where.  [default: the original's schema]")
 @click.option("--drop-backup", is_flag=True, help="Remove a copy once it is restored.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there now; it is backed up first.")
+@click.option("--unverified", is_flag=True, help="Take a moved table back though it was changed.")
 @yes
 @options.allow_destructive
 @options.limits
@@ -219,6 +220,7 @@ async def restore(  # noqa: PLR0913 - its options
     to_schema: str | None,
     drop_backup: bool,
     overwrite: bool,
+    unverified: bool,
     yes: bool,
 ) -> ExitCode:
     """Put BACKUP back where it came from, as it was.
@@ -243,6 +245,7 @@ async def restore(  # noqa: PLR0913 - its options
                 to=None if to is None else Name(to, to_schema),
                 drop_backup=drop_backup,
                 overwrite=overwrite,
+                unverified=unverified,
                 settings=call.settings,
                 on_event=on_event,
             )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import alembic.op
 from alembic.operations import MigrateOperation, Operations
 
+from schemakit.errors import ConfigurationError
 from schemakit.sql.name import Name
 
 if TYPE_CHECKING:
@@ -117,23 +118,38 @@ class RestoreBackup(_Ours):
     def restore_backup(  # noqa: PLR0913 - each says one thing about the restore
         cls,
         operations: Operations,
-        backup: Backup | str,
+        backup: Backup | str | None = None,
         *,
+        table: str | None = None,
+        revision: str | None = None,
         to: str | None = None,
         schema: str | None = None,
         drop_backup: bool = False,
         overwrite: bool = False,
+        unverified: bool = False,
     ) -> Restored:
         """Put a backup back, or make a table *to* of it in *schema*.
 
-        See `schemakit.safety.restore_backup`.
+        Instead of the *backup* itself its *table* (in *schema*) may be named: the newest that
+        *revision* has made of it is meant; by default, the revision that runs. See
+        `schemakit.safety.restore_backup`.
+
+        Raises:
+            BackupUnknown: there is none.
+            ConfigurationError: neither is named, or both are.
         """
+        if (backup is None) == (table is None) or (revision is not None and table is None):
+            detail = "op.restore_backup takes a backup, or a table and a revision."
+            raise ConfigurationError(detail, remedy='give table="orders", revision="r2".')
         restored: Restored = operations.invoke(
             cls(
                 backup=backup,
+                table=None if table is None else Name(table, schema),
+                revision=revision,
                 to=None if to is None else Name(to, schema),
                 drop_backup=drop_backup,
                 overwrite=overwrite,
+                unverified=unverified,
             )
         )
         return restored
@@ -143,12 +159,12 @@ class RestoreBackup(_Ours):
         from schemakit.runner.backups.restoring import Restore  # noqa: PLC0415 - the same
         from schemakit.safety.retention import days_to_keep  # noqa: PLC0415 - the same
 
-        return Restore(
-            registry=migration.registry,
-            days=days_to_keep(),
-            reason=migration.reason,
-            **self.values,
-        ).flow()
+        values, registry = dict(self.values), migration.registry
+        table, revision = values.pop("table"), values.pop("revision") or migration.revision
+        if table is not None:
+            values["backup"] = yield from registry.newest(table, revision)
+        restore = Restore(registry=registry, days=days_to_keep(), reason=migration.reason, **values)
+        return (yield from restore.flow())
 
 
 @Operations.implementation_for(BackupTable)

@@ -13,7 +13,6 @@ from schemakit.catalog.portray import portray
 from schemakit.catalog.table import Column
 from schemakit.errors import (
     BackupMissing,
-    BackupTruncated,
     ConfigurationError,
     RestoreRefused,
     TableUnknown,
@@ -34,7 +33,7 @@ from .registry import Registry
 from .results import Restored
 from .returning import attempted, proven
 from .sending import sent
-from .verifying import same_facets
+from .verifying import refuse_damaged, same_facets
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ class ColumnReturn:
         keys = [each.columns for each in table.constraints if each.kind == "p"]
         if not keys:
             detail = f"{shown(self.backup.original)} has no primary key to tell its rows by."
-            remedy = "the backup holds whole rows: restore it beside the table with to=…"
+            remedy = "the backup holds whole rows: restore it beside the table with to=… (--to)"
             raise RestoreRefused(detail, remedy=f"{remedy}.")
         known = {each.name: each for each in table.columns}
         return tuple(known[name] for name in keys[0])
@@ -144,7 +143,7 @@ class ColumnReturn:
         there = {each.name for each in now.table.columns} & set(manifest.columns)
         if there:
             detail = f"{shown(now.name)} has a column {', '.join(sorted(there))} again."
-            raise RestoreRefused(detail, remedy="drop it first, or restore with to=….")
+            raise RestoreRefused(detail, remedy="drop it first, or restore with to=… (--to).")
 
     def _filled(self, manifest: Manifest, key: tuple[Column, ...]) -> Flow[int]:
         known = {each.name: each for each in manifest.portrait.table.columns}
@@ -154,8 +153,7 @@ class ColumnReturn:
             partial(archive.counted, sql=f"SELECT count(*) FROM {self.backup.relation} {sealed}")  # noqa: S608 - a quoted name
         )
         if rows != self.backup.rows:
-            kept = f"{rows:,} of {self.backup.rows:,} rows"
-            raise BackupTruncated(f"Of {self.backup.name} {kept} are still as they were.")
+            yield from refuse_damaged(self.backup, rows)
         if columns and key:
             yield Run(_update(self.backup, columns, key), long=True)
         return rows

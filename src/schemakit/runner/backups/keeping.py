@@ -114,10 +114,10 @@ def removed(
 ) -> Flow[Cleaned]:
     """A flow that removes the expired backups, or those *chosen*, each in its own transaction."""
     backups = yield from _chosen(registry, chosen)
-    losses = [_loss(each) for each in backups if each.status != "EXPIRED" and each.there]
-    permitted("cleanup_backups", losses, reason=reason)
     if dry_run or not backups:
         return Cleaned(backups, dry_run=dry_run)
+    losses = [_loss(each) for each in backups if each.status != "EXPIRED" and each.there]
+    permitted("cleanup_backups", losses, reason=reason)
     yield from means.atomically(registry.opened)
     gone: list[Backup] = []
     failed: list[tuple[Backup, str]] = []

@@ -10,7 +10,7 @@ from schemakit.catalog.backup import Backup, Source, shown
 from schemakit.catalog.differences import differences
 from schemakit.catalog.portrait import Portrait
 from schemakit.catalog.portray import portray
-from schemakit.errors import BackupMissing, BackupTruncated, RestoreRefused
+from schemakit.errors import BackupMissing, RestoreRefused
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.safety.columns import loadable
 from schemakit.safety.dependants import dependants
@@ -22,13 +22,14 @@ from schemakit.safety.remake import remake
 from . import keeping, sources
 from .copying import Copy
 from .counting import rows_of
+from .elsewhere import makeable
 from .moving import SPOKEN, Drop
 from .pins import under
 from .registry import Registry
 from .results import Restored
 from .returning import proven
 from .sending import sent
-from .verifying import content, same_facets
+from .verifying import content, refuse_damaged, same_facets
 
 #: Memory that building the indexes of a large table is worth.
 _BUILDING = {"maintenance_work_mem": "256MB"}
@@ -82,7 +83,7 @@ class Refilling:
             detail = (
                 f"{self.backup.name} holds some of the rows only, and {shown(found.name)} is there."
             )
-            remedy = "restore it beside the table with to=…, and merge the rows by hand."
+            remedy = "restore it beside the table with to=… (--to), and merge the rows by hand."
             raise RestoreRefused(detail, remedy=remedy)
         sources.refuse_strangers(found)
         live = yield from sources.locked(found.name, "ACCESS EXCLUSIVE")
@@ -147,6 +148,7 @@ class Refilling:
         return replace(done, overwritten=overwritten)
 
     def _anew(self, portrait: Portrait) -> Flow[Restored]:
+        portrait, alone = yield from makeable(portrait)
         way = remake(portrait)
         yield from sent(way.tables)
         yield from self._loaded(portrait)
@@ -154,15 +156,16 @@ class Refilling:
             yield from sent(statements)
         yield from sent((*way.rest, *way.dependants))
         unproven = yield from proven(way.proofs)
-        return Restored(portrait.name, self.backup, self.backup.rows, None, unproven, way.left)
+        return Restored(
+            portrait.name, self.backup, self.backup.rows, None, unproven, (*alone, *way.left)
+        )
 
     def _loaded(self, portrait: Portrait) -> Flow[None]:
         sql = filled(portrait.table, self.backup.relation, self.backup.seal)
         tag: str = yield Run(sql, long=True)
         rows = int(tag.rsplit(maxsplit=1)[-1])
         if rows != self.backup.rows:
-            kept = f"{rows:,} of {self.backup.rows:,} rows"
-            raise BackupTruncated(f"Of {self.backup.name} {kept} are still as they were.")
+            yield from refuse_damaged(self.backup, rows)
 
 
 def _alone(portrait: Portrait) -> Portrait:

@@ -181,6 +181,20 @@ class Registry:
             raise BackupUnknown(f"{name!r} is not in {self.schema}.{REGISTRY}.")
         return found[0]
 
+    def newest(self, table: Name, revision: str | None) -> Flow[Backup]:
+        """A flow that reads the newest backup of *table* (of any schema without one) by *revision*.
+
+        Raises:
+            BackupUnknown: there is none.
+        """
+        for each in (yield from self.entries()):
+            if (each.original.name, each.revision) != (table.name, revision):
+                continue
+            if table.schema in (None, each.original.schema):
+                return each
+        by = f"by the revision {revision!r}" if revision else "by no revision"
+        raise BackupUnknown(f"No backup of {table} {by} is in {self.schema}.{REGISTRY}.")
+
     def manifest(self, backup: Backup) -> Flow[Manifest]:
         """A flow that reads what was noted of a backup when it was made.
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
+from schemakit.catalog import archive
 from schemakit.catalog.backup import Backup, shown
 from schemakit.catalog.table import Table
-from schemakit.errors import BackupMissing
-from schemakit.runner.flow import Flow, Run
+from schemakit.errors import (
+    BackupAltered,
+    BackupEdited,
+    BackupMissing,
+    BackupTruncated,
+    RestoreRefused,
+)
+from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.safety.manifest import Manifest
 from schemakit.safety.refill import read_back
 from schemakit.sql.name import Name, quote
@@ -18,6 +27,14 @@ from .refilling import Refilling
 from .registry import Registry
 from .results import Restored
 from .returning import Return
+
+if TYPE_CHECKING:
+    from schemakit.catalog.backup import Places
+
+_SALVAGE = (
+    "what is left of it can be had beside the table with to=… (--to), to be merged by hand; a "
+    "table that was moved away comes back as it is with unverified=True (--unverified)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,7 @@ class Restore:
         drop_backup: whether a copy is removed afterwards.
         overwrite: whether what is there may be replaced.
         reason: why rows may be destroyed.
+        unverified: whether a move may come back as it is now, whatever that is.
     """
 
     backup: Backup | str
@@ -41,13 +59,26 @@ class Restore:
     drop_backup: bool = False
     overwrite: bool = False
     reason: str = ""
+    unverified: bool = False
 
     def flow(self) -> Flow[Restored]:
         """A flow that does it, within one transaction."""
+        try:
+            return (yield from self._restored())
+        except (BackupTruncated, BackupEdited, BackupAltered) as error:
+            error.remedy = _SALVAGE
+            raise
+
+    def _restored(self) -> Flow[Restored]:
         entry = yield from self.registry.entry(self.backup)
         if entry.kind == "move" and self.to is None:
             back = Return(
-                entry, self.registry, self.days, overwrite=self.overwrite, reason=self.reason
+                entry,
+                self.registry,
+                self.days,
+                overwrite=self.overwrite,
+                reason=self.reason,
+                unverified=self.unverified,
             )
             return (yield from back.flow())
         if self.to is not None:
@@ -74,16 +105,30 @@ def beside(registry: Registry, backup: Backup, to: Name) -> Flow[Restored]:
     if not backup.there:
         raise BackupMissing(f"{shown(backup.relation)} is not there.")
     target = Name(to.name, to.schema or backup.original.schema)
+    yield from _refuse_taken(target)
     table: Table | None = None
     if not backup.legacy:
         manifest = yield from registry.manifest(backup)
         table = _held(manifest)
-    columns = selected(backup, table) if table else "*"
+    columns = "*"
+    if table is not None:
+        table = yield from _readable(backup, table)
+        columns = selected(backup, table)
     sql = f"CREATE TABLE {target} AS SELECT {columns} FROM {backup.relation}"  # noqa: S608 - quoted names
     tag: str = yield Run(sql, long=True)
     if table is not None and (actions := list(_marked(table))):
         yield Run(f"ALTER TABLE {target} {', '.join(actions)}", long=True)
     return Restored(target, backup, int(tag.rsplit(maxsplit=1)[-1]))
+
+
+def _refuse_taken(target: Name) -> Flow[None]:
+    places: Places = yield Fetch(partial(archive.places, schema=target.schema or ""))
+    if not places.schema:
+        detail = f"There is no schema {target.schema!r}."
+        raise RestoreRefused(detail, remedy="create it first, or choose another (--to-schema).")
+    if (yield Fetch(partial(archive.source, name=target.name, schema=target.schema))) is not None:
+        remedy = "choose another name for to=… (--to)."
+        raise RestoreRefused(f"There is a {shown(target)} already.", remedy=remedy)
 
 
 def _held(manifest: Manifest) -> Table:
@@ -93,6 +138,16 @@ def _held(manifest: Manifest) -> Table:
         return table
     names = {each.name for each in manifest.kept.table.columns}
     return replace(table, columns=tuple(each for each in table.columns if each.name in names))
+
+
+def _readable(backup: Backup, table: Table) -> Flow[Table]:
+    """A flow that leaves as text, which a copy has, the values of types that are not here."""
+    if backup.kind == "move":
+        return table
+    types = tuple(each.type for each in table.columns)
+    gone: frozenset[str] = yield Fetch(partial(archive.unreadable, types=types))
+    columns = (replace(each, type="text") if each.type in gone else each for each in table.columns)
+    return replace(table, columns=tuple(columns))
 
 
 def selected(backup: Backup, table: Table) -> str:

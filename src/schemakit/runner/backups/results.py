@@ -15,11 +15,12 @@ class Restored:
     Attributes:
         table: where the rows are now.
         backup: what was restored.
-        rows: how many there are.
+        rows: how many there are: of a move counted now, if that takes no time.
         overwritten: the backup of what was there before, if something was.
         unproven: foreign keys that rows do not keep any more: NOT VALID, or missing where one
             cannot be.
         left: what could not be put back, in words.
+        exact: whether *rows* was counted, and not estimated.
     """
 
     table: Name
@@ -28,10 +29,12 @@ class Restored:
     overwritten: Backup | None = None
     unproven: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    exact: bool = True
 
     def __str__(self) -> str:
         """A line, and one for each foreign key that does not hold."""
-        lines = [f"restored {shown(self.table)} from {self.backup.name}: {self.rows:,} rows"]
+        rows = f"{'' if self.exact else 'about '}{self.rows:,} rows"
+        lines = [f"restored {shown(self.table)} from {self.backup.name}: {rows}"]
         if self.overwritten is not None:
             lines.append(f"what was there is kept as {self.overwritten.name}")
         lines += [f"not valid: {each}" for each in self.unproven]

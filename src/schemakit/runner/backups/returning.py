@@ -14,14 +14,17 @@ from schemakit.errors import BackupMissing, RestoreRefused
 from schemakit.runner import broken
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.safety.foreign_keys import Proof
+from schemakit.safety.manifest import Manifest
 from schemakit.safety.moves import move
 from schemakit.sql.plan import Statement
 
+from .counting import rows_of
 from .moving import SPOKEN, Drop
 from .pins import under
 from .registry import Registry
 from .results import Restored
 from .sending import sent
+from .verifying import content, same_content, same_facets, same_number
 
 #: NOT NULL, foreign key, unique, check and exclusion violations.
 _VIOLATIONS = frozenset({"23502", "23503", "23505", "23514", "23P01"})
@@ -38,6 +41,7 @@ class Return:
         days: for how many days what is overwritten is kept.
         overwrite: whether what has its name now may be moved away.
         reason: why rows may be destroyed.
+        unverified: whether it may come back as it is now, whatever that is.
     """
 
     backup: Backup
@@ -45,6 +49,7 @@ class Return:
     days: int
     overwrite: bool = False
     reason: str = ""
+    unverified: bool = False
 
     def flow(self) -> Flow[Restored]:
         """A flow that brings the table back, within one transaction."""
@@ -56,11 +61,34 @@ class Return:
         manifest = yield from self.registry.manifest(self.backup)
         if not (yield from self.registry.forgotten(self.backup)):
             raise BackupMissing(f"{self.backup.name} was restored or removed by another process.")
+        rows, exact = yield from self._looked_at(manifest)
         overwritten = yield from self._out_of_the_way()
         way = move(manifest.portrait, self.backup.name)
         yield from sent(way.back)
         unproven = yield from proven(way.proofs)
-        return Restored(self.backup.original, self.backup, self.backup.rows, overwritten, unproven)
+        name = self.backup.original
+        return Restored(name, self.backup, rows, overwritten, unproven, exact=exact)
+
+    def _looked_at(self, manifest: Manifest) -> Flow[tuple[int, bool]]:
+        """A flow that counts what comes back, and compares it with what is known of it.
+
+        A digest is what somebody wanted to rely on: it is worth reading the table for. Without one
+        nobody can tell an edit, and the return stays instantaneous.
+        """
+        backup = self.backup
+        if backup.digest is not None and not self.unverified:
+            yield Run(f"LOCK TABLE {backup.relation} IN ACCESS EXCLUSIVE MODE")
+            yield from same_facets(backup, manifest)
+            found = yield from content(backup.relation)
+            same_content(backup, found)
+            return found.rows, True
+        source: Source | None
+        place = backup.relation
+        source = yield Fetch(partial(archive.source, name=place.name, schema=place.schema))
+        rows = (backup.rows, False) if source is None else (yield from rows_of(source))
+        if rows[1] and backup.exact and not self.unverified:
+            same_number(backup, rows[0])
+        return rows
 
     def _out_of_the_way(self) -> Flow[Backup | None]:
         name = self.backup.original

@@ -188,6 +188,7 @@ async def restore_backup(  # noqa: PLR0913 - each says one thing about the resto
     to: str | Name | None = None,
     drop_backup: bool = False,
     overwrite: bool = False,
+    unverified: bool = False,
     settings: Settings | None = None,
     on_event: OnEvent | None = None,
 ) -> Restored:
@@ -203,6 +204,8 @@ async def restore_backup(  # noqa: PLR0913 - each says one thing about the resto
         drop_backup: remove a copy once it is restored.
         overwrite: allow to replace what has the name now, if that is another table, or its rows
             have changed: it is backed up first, and takes the same permission as dropping it.
+        unverified: take a moved table back as it is now, even if it was changed since it was
+            verified, or has lost rows. Without it, one that was ever verified is read once more.
         settings: how the call behaves.
         on_event: gets every `Event`.
 
@@ -211,7 +214,7 @@ async def restore_backup(  # noqa: PLR0913 - each says one thing about the resto
 
     Raises:
         BackupUnknown: there is none of that name.
-        BackupDamaged: it is not what was put away.
+        BackupDamaged: it is not what was put away; see `verify_backup`.
         RestoreRefused: it would replace something, and *overwrite* is not given.
         DestructiveMigrationBlocked: it would replace rows, and nobody has allowed it.
         OperationFailed: the server refused; nothing was changed.
@@ -224,6 +227,7 @@ async def restore_backup(  # noqa: PLR0913 - each says one thing about the resto
         to if isinstance(to, Name) or to is None else Name(to),
         drop_backup=drop_backup,
         overwrite=overwrite,
+        unverified=unverified,
         reason=reason_given(settings.allow_destructive),
     )
     return await perform(

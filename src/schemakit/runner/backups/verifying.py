@@ -159,8 +159,8 @@ def same_content(backup: Backup, found: Content) -> str:
         BackupTruncated: there are not as many rows as there were.
         BackupEdited: they are others.
     """
-    if backup.exact and found.rows != backup.rows:
-        raise BackupTruncated(f"{backup.name} has {found.rows:,} rows, and had {backup.rows:,}.")
+    if backup.exact:
+        same_number(backup, found.rows)
     if backup.digest is not None:
         if found.digest != backup.digest:
             raise BackupEdited(f"The digest of {backup.name} is another than when it was verified.")
@@ -170,6 +170,30 @@ def same_content(backup: Backup, found: Content) -> str:
     if backup.kind == "move":
         return "rows" if backup.exact else "nothing"
     return "seal" if backup.seal else "rows"
+
+
+def same_number(backup: Backup, rows: int) -> None:
+    """Refuse a backup that has not as many rows as were counted when it was made.
+
+    Raises:
+        BackupTruncated: it has not.
+    """
+    if rows != backup.rows:
+        raise BackupTruncated(f"{backup.name} has {rows:,} rows, and had {backup.rows:,}.")
+
+
+def refuse_damaged(backup: Backup, rows: int) -> Flow[None]:
+    """A flow that says what has become of a copy of which only *rows* are still as they were.
+
+    Raises:
+        BackupTruncated: rows are gone, or have come.
+        BackupEdited: there are as many as there were, and some were written since.
+    """
+    there: int
+    there = yield Fetch(partial(archive.counted, sql=f"SELECT count(*) FROM {backup.relation}"))  # noqa: S608 - a quoted name
+    detail = f"Of {backup.name} {rows:,} of {backup.rows:,} rows are still as they were"
+    kind = BackupEdited if there == backup.rows else BackupTruncated
+    raise kind(f"{detail}; it has {there:,}.")
 
 
 def _error(
