@@ -97,7 +97,7 @@ def chosen(counts, call):
     dice = random.Random(f"{SEED} {call}")  # noqa: S311 - a seed is the point
     every = [Fault("reset", way, number) for way in counts for number in range(1, counts[way] + 1)]
     silent = [Fault("half-open", "frontend", number) for number in range(9, counts["frontend"])]
-    return [*dice.sample(every, 120 if LONG else 12), *dice.sample(silent, 8 if LONG else 1)]
+    return [*dice.sample(every, 120 if LONG else 6), *dice.sample(silent, 8 if LONG else 1)]
 
 
 @pytest.mark.parametrize("call", CALLS)
