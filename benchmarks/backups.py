@@ -2,6 +2,7 @@
 
 import os
 from contextlib import asynccontextmanager
+from functools import partial
 
 import asyncpg
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -16,7 +17,7 @@ from schemakit.safety import (
     verify_backup,
 )
 
-from .bench import empty_database, medians, rotated, server, write
+from .bench import DISK, DURABLE, empty_database, medians, rotated, server, write
 
 ROWS = int(os.environ.get("SCHEMAKIT_BENCH_ROWS", "1000000"))
 ALLOWED = Settings(allow_destructive="a benchmark")
@@ -149,7 +150,7 @@ def body(found: dict[str, float]) -> list[list[str]]:
 
 
 async def main(rounds: int) -> None:
-    async with server() as running:
+    async with server(DURABLE, memory=False) as running:
         url = await empty_database(running, "bench_backups")
         hand = await asyncpg.connect(url.replace("+asyncpg", ""))
         for statement in MADE.split(";\n"):
@@ -159,8 +160,9 @@ async def main(rounds: int) -> None:
             " pg_size_pretty(pg_indexes_size('chunks'))"
         )
         engine = create_async_engine(url, poolclass=NullPool)
-        found = medians(await rotated(Legs(engine, hand).all(), rounds))
+        legs = Legs(engine, hand).all()
+        found = medians(await rotated(legs, rounds, partial(hand.execute, "CHECKPOINT")))
         await engine.dispose()
         await hand.close()
     note = NOTE.format(size=sizes[0], indexes=sizes[1])
-    write("backups", TITLE, note, ["", "ms", "ratio", "to"], body(found))
+    write("backups", TITLE, note, ["", "ms", "ratio", "to"], body(found), place=DISK)

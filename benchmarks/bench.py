@@ -20,6 +20,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from schemakit.embedded import EmbeddedServer
 
 RESULTS = Path(__file__).parent / "results"
+MEMORY = "data directory on tmpfs"
+DISK = "data directory on disk, fsync on, 2 GB of shared_buffers"
 SIZES = (1, 100, 1000, 3000)
 
 Contestant = Callable[[], Awaitable[object]]
@@ -66,13 +68,26 @@ def downgrade() -> None:
 '''
 
 
+#: Settings of a server that keeps what it is told: a throw-away one is told to forget.
+DURABLE = {
+    "max_connections": "50",
+    "shared_buffers": "2GB",
+    "max_wal_size": "4GB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+}
+
+
 @asynccontextmanager
-async def server(settings: dict[str, str] | None = None) -> AsyncIterator[EmbeddedServer]:
-    """Run a PostgreSQL whose data lie in memory where the machine has such a place."""
+async def server(
+    settings: dict[str, str] | None = None, *, memory: bool = True
+) -> AsyncIterator[EmbeddedServer]:
+    """Run a PostgreSQL whose data lie in memory, where the machine has such a place, or on disk."""
     settings = {"max_connections": "50"} if settings is None else settings
-    memory = Path("/dev/shm")  # noqa: S108 - tmpfs, on purpose
-    if memory.is_dir():  # noqa: ASYNC240 - once, before anything is measured
-        os.environ.setdefault("SCHEMAKIT_PG_HOME", str(memory / f"schemakit-bench-{os.getuid()}"))
+    shared = Path("/dev/shm")  # noqa: S108 - tmpfs, on purpose
+    if memory and shared.is_dir():  # noqa: ASYNC240 - once, before anything is measured
+        os.environ.setdefault("SCHEMAKIT_PG_HOME", str(shared / f"schemakit-bench-{os.getuid()}"))
     async with EmbeddedServer(settings=settings) as running:
         yield running
 
@@ -128,14 +143,21 @@ async def interleaved(contestants: dict[str, Contestant], rounds: int) -> dict[s
     return times
 
 
-async def rotated(legs: dict[str, Leg], rounds: int) -> dict[str, list[float]]:
-    """Time every leg once a round, each round begun by another one. Milliseconds."""
+async def rotated(
+    legs: dict[str, Leg], rounds: int, before: Contestant | None = None
+) -> dict[str, list[float]]:
+    """Time every leg once a round, each round begun by another one; *before* is not timed.
+
+    Milliseconds.
+    """
     times: dict[str, list[float]] = {name: [] for name in legs}
     names = list(legs)
     for turn in range(rounds):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
             async with legs[name]() as run:
+                if before is not None:
+                    await before()
                 gc.collect()
                 began = time.perf_counter()
                 await run()
@@ -152,14 +174,24 @@ def temporary() -> tempfile.TemporaryDirectory:
     return tempfile.TemporaryDirectory(prefix="schemakit-bench-")
 
 
-def write(name: str, title: str, note: str, header: list[str], rows: list[list[str]]) -> None:
+def write(  # noqa: PLR0913 - what a page is made of
+    name: str,
+    title: str,
+    note: str,
+    header: list[str],
+    rows: list[list[str]],
+    *,
+    place: str = MEMORY,
+) -> None:
     """Print the table and write it to ``results/<name>.md``."""
-    write_all(name, title, note, {"": (header, rows)})
+    write_all(name, title, note, {"": (header, rows)}, place=place)
 
 
-def write_all(name: str, title: str, note: str, tables: dict[str, Table]) -> None:
+def write_all(
+    name: str, title: str, note: str, tables: dict[str, Table], *, place: str = MEMORY
+) -> None:
     """Print the tables under their headings and write them to ``results/<name>.md``."""
-    lines = [f"# {title}", "", note, "", _conditions()]
+    lines = [f"# {title}", "", note, "", _conditions(place)]
     for heading, (header, rows) in tables.items():
         lines += ["", f"## {heading}"] if heading else []
         lines += ["", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
@@ -170,11 +202,11 @@ def write_all(name: str, title: str, note: str, tables: dict[str, Table]) -> Non
     print(text)
 
 
-def _conditions() -> str:
+def _conditions(place: str) -> str:
     packages = ("sqlalchemy", "alembic", "asyncpg", "psycopg")
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()} on {sys.platform}, "
-        f"{os.cpu_count()} cores, {versions}, PostgreSQL embedded, data directory on tmpfs, "
+        f"{os.cpu_count()} cores, {versions}, PostgreSQL embedded, {place}, "
         f"load average {os.getloadavg()[0]:.1f}."
     )

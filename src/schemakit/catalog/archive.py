@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -33,11 +32,6 @@ def _rows(connection: Connection, which: str, *values: object, **names: Name) ->
     for key, name in names.items():
         sql = sql.replace(f"<{key}>", str(name))
     return list(connection.exec_driver_sql(sql, values))
-
-
-def settings(connection: Connection, names: Iterable[str]) -> dict[str, str]:
-    """Return how the settings *names* stand in the session."""
-    return {row[0]: row[1] for row in _rows(connection, "settings", list(names))}
 
 
 def source(connection: Connection, name: str, schema: str | None) -> Source | None:
@@ -86,9 +80,14 @@ def share(connection: Connection, name: Name, where: str) -> float:
 
 
 def estimated(connection: Connection, name: Name) -> int:
-    """Return how many rows the planner expects in a table; it knows how large that is now."""
+    """Return how many rows the planner expects in a table; 0 only if it has none.
+
+    The planner knows how large the table is now, and never expects none of it.
+    """
+    if not counted(connection, f"SELECT count(*) FROM (SELECT FROM {name} LIMIT 1) AS a"):  # noqa: S608 - a quoted name
+        return 0
     plan = connection.exec_driver_sql(f"EXPLAIN SELECT FROM {name}").all()[0][0]
-    return int(_PLAN_ROWS.findall(plan)[0])
+    return max(int(_PLAN_ROWS.findall(plan)[0]), 1)
 
 
 def noted(connection: Connection, schema: str, number: int) -> dict[str, Any]:
@@ -133,14 +132,13 @@ def unreadable(connection: Connection, types: tuple[str, ...]) -> frozenset[str]
     return frozenset(row[0] for row in _rows(connection, "unreadable", list(types)))
 
 
-def names_taken(connection: Connection, schema: str, start: str) -> tuple[datetime, set[str]]:
-    """Return the time, and the names that begin with *start* and are not to be had in *schema*."""
-    rows = _rows(connection, "names_taken", schema, start)
-    taken = {row.name for row in rows if row.name is not None}
+def names_taken(connection: Connection, schema: str, start: str) -> set[str]:
+    """Return the names that begin with *start* and are not to be had in *schema*."""
+    taken = {row.name for row in _rows(connection, "names_taken", schema, start)}
     if places(connection, schema).table:
         registry = Name(REGISTRY, schema)
         taken.update(row[0] for row in _rows(connection, "names_kept", start, registry=registry))
-    return rows[0].now, taken
+    return taken
 
 
 def backups(connection: Connection, schema: str, name: str | None = None) -> tuple[Backup, ...]:

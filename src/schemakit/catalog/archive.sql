@@ -1,9 +1,5 @@
 -- The queries about backups and their registry. Parameters as asyncpg has them; <registry> is a name.
 
--- name: settings
--- How the settings $1 stand.
-SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.unnest($1::text[]) AS name
-
 -- name: source
 -- The relation $1 of the schema $2, or of the first schema of the search_path that has it.
 WITH RECURSIVE it AS (
@@ -50,7 +46,18 @@ SELECT a.attname::text AS name,
        t.oid = ANY ('{bool,bytea,"\"char\"",name,int2,int4,int8,oid,text,varchar,uuid,date,time,timestamp,
                      timestamptz,jsonb,macaddr,macaddr8,pg_lsn,xid,cid}'::regtype[])
          AND coalesce(co.collisdeterministic, true) AS exact,
-       coalesce(array_position(pk.indkey::int2[], a.attnum) + 1, 0) AS key
+       coalesce(array_position(pk.indkey::int2[], a.attnum) + 1, 0) AS key,
+       coalesce((SELECT format('%I.%I', f.pronamespace::regnamespace, f.proname)
+                   FROM pg_catalog.pg_opclass AS oc
+                   JOIN pg_catalog.pg_am AS am ON am.oid = oc.opcmethod AND am.amname = 'hash'
+                   JOIN pg_catalog.pg_amproc AS ap
+                     ON ap.amprocfamily = oc.opcfamily AND ap.amproclefttype = oc.opcintype
+                    AND ap.amprocrighttype = oc.opcintype AND ap.amprocnum = 2
+                   JOIN pg_catalog.pg_proc AS f
+                     ON f.oid = ap.amproc AND f.proargtypes[0] = oc.opcintype
+                  WHERE oc.opcdefault
+                    AND oc.opcintype = CASE WHEN t.oid = 'varchar'::regtype THEN 'text'::regtype
+                                            ELSE t.oid END), '') AS hash
   FROM pg_catalog.pg_attribute AS a
   JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
   LEFT JOIN pg_catalog.pg_collation AS co ON co.oid = a.attcollation
@@ -67,7 +74,8 @@ SELECT n.oid IS NOT NULL AS schema,
        coalesce(pg_catalog.pg_has_role(legacy.relowner, 'USAGE'), false) AS adoptable,
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create,
        coalesce(pg_catalog.has_schema_privilege(n.oid, 'CREATE')
-                AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'), false) AS usable
+                AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'), false) AS usable,
+       pg_catalog.clock_timestamp() AS now
   FROM (SELECT) AS one
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = $1::text
   LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid
@@ -86,10 +94,9 @@ SELECT n.oid IS NOT NULL AS schema,
   ) AS legacy ON true
 
 -- name: names_taken
--- The time, and the names of relations in the schema $1, and of schemas, that begin with $2.
-SELECT pg_catalog.clock_timestamp() AS now, taken.name
-  FROM (SELECT) AS one
-  LEFT JOIN (
+-- The names of relations in the schema $1, and of schemas, that begin with $2.
+SELECT taken.name
+  FROM (
     SELECT c.relname::text AS name
       FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
      WHERE n.nspname = $1::text
@@ -99,7 +106,8 @@ SELECT pg_catalog.clock_timestamp() AS now, taken.name
      WHERE n.nspname = $1::text
     UNION ALL
     SELECT nspname::text FROM pg_catalog.pg_namespace
-  ) AS taken ON pg_catalog.starts_with(taken.name, $2::text)
+  ) AS taken
+ WHERE pg_catalog.starts_with(taken.name, $2::text)
 
 -- name: names_kept
 -- The names in the registry that begin with $1.

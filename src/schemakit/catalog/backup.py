@@ -147,6 +147,7 @@ class SourceColumn:
         own_collation: whether its collation is.
         exact: whether values of its type that are equal to the server are the same bytes.
         key: its place in the primary key, from 1; 0 if it is not in it.
+        hash: the function that gives its values a hash of 64 bits; empty if SQL can call none.
     """
 
     name: str
@@ -155,6 +156,7 @@ class SourceColumn:
     own_collation: bool
     exact: bool
     key: int
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ class Places:
         adoptable: whether the role owns that.
         may_create: whether the role may make schemas.
         usable: whether it may make tables in the registry's schema.
+        now: the server's time.
     """
 
     schema: bool
@@ -193,6 +196,7 @@ class Places:
     adoptable: bool
     may_create: bool
     usable: bool
+    now: datetime
 
 
 def status_at(now: datetime, until: datetime | None) -> Status:

@@ -1,16 +1,11 @@
 -- The portrait of a table. The blocks below are put together, by UNION ALL, into one statement that
--- begins with the blocks `tree` and `walks`, so that everything is read in one round trip and of one
+-- begins with the blocks `tree`, `parts` and `walks`, or `tree` and `alone`, so that everything is read in one round trip and of one
 -- moment. Before it goes `look`, by which blocks are left out: where others may tie something to the
 -- table between the two, they may as well do so after them.
 -- Each row: the block's name, the oid of the relation that it belongs to (0: the portrait itself), a
 -- place in an order, and a JSON object whose keys are the fields of the value in `portrait.py`.
 -- A line that ends in "-- from 15" is for PostgreSQL 15 and newer, one in "-- until 14" for older.
 -- Read with the settings of `pinned` alone: what the server writes as SQL depends on them.
-
--- name: pin
--- The settings :names become :values until the transaction ends; returns what they were.
-SELECT name, current_setting(name) AS was, set_config(name, value, true)
-  FROM unnest(CAST(:names AS text[]), CAST(:values AS text[])) AS pins (name, value)
 
 -- name: tree
 -- The table with its partitions (with :heirs, also what inherits from it otherwise), and whatever
@@ -28,7 +23,11 @@ WITH RECURSIVE descent (oid, level) AS (
 -- Of several parents, from which a table may inherit, the lowest one counts.
 tree (oid, level) AS MATERIALIZED (
   SELECT oid, max(level) FROM descent GROUP BY oid
-),
+)
+
+-- name: parts
+-- What goes where the tables of the tree go.
+,
 row_type (oid, relation) AS MATERIALIZED (
   SELECT k.oid, c.oid
     FROM tree
@@ -75,6 +74,7 @@ part (classid, objid) AS MATERIALIZED (
 
 -- name: look
 -- Whether anything may depend on the parts, and whether they may need anything: sure only if not.
+-- And in which catalogs there is something to look for.
 SELECT EXISTS (
          SELECT FROM part
            JOIN pg_catalog.pg_depend AS d
@@ -88,8 +88,22 @@ SELECT EXISTS (
        EXISTS (
          SELECT FROM part
            JOIN pg_catalog.pg_depend AS d
-             ON d.classid = part.classid AND d.objid = part.objid AND d.deptype = 'n'
-            AND d.refobjid >= 16384 AND d.refclassid <> 'pg_catalog.pg_namespace'::regclass)
+             ON d.classid = part.classid AND d.objid = part.objid AND d.deptype IN ('n', 'a')
+            AND d.refobjid >= 16384 AND d.refclassid <> 'pg_catalog.pg_namespace'::regclass
+          WHERE NOT EXISTS (SELECT FROM part AS own WHERE own.classid = d.refclassid
+                                                      AND own.objid = d.refobjid)),
+       ARRAY(SELECT c.relname::text
+               FROM part JOIN pg_catalog.pg_class AS c ON c.oid = part.classid
+              UNION SELECT 'pg_publication' FROM pg_catalog.pg_publication
+              UNION SELECT 'pg_inherits' FROM tree WHERE level > 0)
+
+-- name: alone
+-- The same as `parts` and `walks`, of a tree that nothing is tied to and that needs nothing.
+,
+part (classid, objid) AS (SELECT CAST(0 AS oid), CAST(0 AS oid) WHERE false),
+dependent (classid, objid, depth) AS (SELECT CAST(0 AS oid), CAST(0 AS oid), 0 WHERE false),
+outward (classid, objid) AS (SELECT CAST(0 AS oid), CAST(0 AS oid) WHERE false),
+shown (oid, level, depth) AS MATERIALIZED (SELECT oid, level, 0 FROM tree)
 
 -- name: walks
 ,

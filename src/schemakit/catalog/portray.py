@@ -17,6 +17,7 @@ from schemakit.errors import ConfigurationError
 from schemakit.sql.literal import literal
 from schemakit.sql.name import Name
 
+from .local import set_local
 from .plain import decoded
 from .portrait import PINNED, Portrait
 from .table import Sequence, Table
@@ -36,6 +37,15 @@ _OWN = (
     "publications",
 )
 _ASIDE = ("foreign_keys_in", "children", "routines", "others", "mentions", "needs")
+#: Facets that many tables have nothing of, by the catalog that they are kept in.
+_RARE = {
+    "pg_trigger": "triggers",
+    "pg_rewrite": "rules",
+    "pg_policy": "policies",
+    "pg_statistic_ext": "statistics",
+    "pg_publication": "publications",
+    "pg_inherits": "children",
+}
 #: What depends on a table without being a part of it.
 _TIES = ("foreign_keys_in", "routines", "others", "mentions")
 _VERSIONED = re.compile(r"^.*? -- (from|until) (\d+)$")
@@ -52,19 +62,16 @@ def pinned(connection: Connection) -> Iterator[None]:
     Raises:
         ConfigurationError: there is no transaction, so that they would not stay.
     """
-    settings = {
-        **PINNED,
-        "jit": "off",
-    }  # to compile so long a statement takes longer than to run it
-    rows = _set(connection, settings)
-    if all(row.was == settings[row.name] for row in rows):
+    # To compile so long a statement takes longer than to run it.
+    before = set_local(connection, {**PINNED, "jit": "off"})
+    if not before:
         yield
         return
     if connection.execute(text("SELECT current_setting('search_path')")).scalar() != "":
         detail = "A portrait is read inside a transaction, which keeps its settings; there is none."
         raise ConfigurationError(detail, remedy="begin one.")
     yield
-    _set(connection, {row.name: row.was for row in rows if row.was != settings[row.name]})
+    set_local(connection, before)
 
 
 def portray(connection: Connection, oid: int, *, heirs: bool = True) -> Portrait:
@@ -85,8 +92,9 @@ def portray(connection: Connection, oid: int, *, heirs: bool = True) -> Portrait
     major = _version(connection) // 10000
     with pinned(connection):
         asked = {"oid": oid, "heirs": heirs}
-        tied, needy = connection.execute(_look(major), asked).all()[0]
-        rows = connection.execute(_query(major, tied=tied, needy=needy), asked)
+        tied, needy, catalogs = connection.execute(_look(major), asked).all()[0]
+        rare = frozenset(facet for catalog, facet in _RARE.items() if catalog in catalogs)
+        rows = connection.execute(_query(major, rare, tied=tied, needy=needy), asked)
         found: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
         for block, relation, _, data in sorted(rows, key=lambda row: row[2]):
             found[block, relation].append(data)
@@ -97,14 +105,6 @@ def portray(connection: Connection, oid: int, *, heirs: bool = True) -> Portrait
 def _version(connection: Connection) -> int:
     major, minor, *_ = *(connection.dialect.server_version_info or (0,)), 0
     return int(major) * 10000 + int(minor)
-
-
-def _set(connection: Connection, values: Mapping[str, str]) -> list[Any]:
-    if not values:
-        return []
-    names = list(values)
-    parameters = {"names": names, "values": [values[name] for name in names]}
-    return list(connection.execute(text(_blocks(0)["pin"]), parameters))
 
 
 @cache
@@ -126,22 +126,27 @@ def _is_for(line: str, major: int) -> bool:
 @cache
 def _look(major: int) -> TextClause:
     blocks = _blocks(major)
-    return text(blocks["tree"] + blocks["look"])
+    return text(blocks["tree"] + blocks["parts"] + blocks["look"])
 
 
 @cache
-def _query(major: int, *, tied: bool, needy: bool) -> TextClause:
-    # To plan the whole takes longer than to run it, and half of that is for what most tables have
+def _query(major: int, rare: frozenset[str], *, tied: bool, needy: bool) -> TextClause:
+    # To plan the whole takes longer than to run it, and most of that is for what most tables have
     # nothing of.
     blocks = _blocks(major)
-    without = (() if tied else _TIES) + (() if needy else ("needs",))
-    facets = tuple(each for each in ("relations", *_OWN, *_ASIDE) if each not in without)
+    if tied or needy:
+        begin = blocks["parts"] + blocks["walks"]
+        without = {*(() if tied else _TIES), *(() if needy else ("needs",))}
+    else:
+        begin = blocks["alone"]
+        without = {*_TIES, "needs", *(set(_RARE.values()) - rare)}
+    facets = (each for each in ("relations", *_OWN, *_ASIDE) if each not in without)
     arms = [
         f"SELECT {literal(facet)} AS block, relation::bigint, place, data\n"  # noqa: S608 - our own
         f"  FROM ({blocks[facet]}) AS {facet} (relation, place, data)"
         for facet in facets
     ]
-    return text(blocks["tree"] + blocks["walks"] + "\nUNION ALL\n".join(arms))
+    return text(blocks["tree"] + begin + "\nUNION ALL\n".join(arms))
 
 
 def _assembled(found: _Rows, oid: int) -> Portrait:

@@ -100,17 +100,20 @@ async def _perform(  # noqa: PLR0913 - as above
 ) -> _T:
     async with opened(target, settings.server_timeout) as session:
         await _check(session, writes=writes)
-        session.spent = True  # what it SETs is not for the next user of the pool
+        session.spent = True  # if it ends well, it has SET nothing beyond its transactions
         watch = Watched(Limits.of(session, settings))
         state = None if session.owned or session.pooled else SessionState()
         flow = partial(_within, work, _transactions(session, settings, command, watch), state)
         with wire.unhurried(wire.adapted(session.sync)), _typed(watch):
             try:
                 async with watching(session, settings, watch, command, reporter):
-                    return await session.connection.run_sync(drive, flow(), reporter, watch.note)
+                    result = await session.connection.run_sync(drive, flow(), reporter, watch.note)
             except DBAPIError as error:
                 watch.routing = await routing.asked_if_it_can(session, error)
                 raise
+            wire.forget_statements(wire.adapted(session.sync))
+        session.spent = watch.lifted
+        return result
 
 
 async def _check(session: Session, *, writes: bool) -> None:

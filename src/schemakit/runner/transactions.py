@@ -40,11 +40,13 @@ class Attempt:
         blockers: who was in the way.
         yields: whether what waits for a lock may be cancelled, to be tried again.
         yielded: whether it was.
+        lifted: whether the session was SET to run without limits.
     """
 
     blockers: tuple[LockHolder, ...] = ()
     yields: bool = False
     yielded: bool = False
+    lifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Transactions:
 
     def _alone(self, sql: str) -> Flow[None]:
         if self.session and is_concurrent(sql):
+            self.attempt.lifted = True
             yield Run(LIFTED)
         found = resumable(sql)
         if found is not None:

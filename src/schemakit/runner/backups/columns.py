@@ -66,7 +66,7 @@ class ColumnDrop:
         if not self.reason:  # who is not allowed to does not even wait for the lock
             yield from self._examined(found)
         # Writers are held off from before the copy until the column is gone; readers, for a moment.
-        source = yield from sources.locked(found.name, "SHARE")
+        source = yield from sources.held(found, "SHARE")
         reason = yield from self._examined(source)
         copy = Copy(
             source.name,

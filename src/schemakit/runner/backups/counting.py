@@ -30,22 +30,14 @@ def rows_of(source: Source) -> Flow[tuple[int, bool]]:
     A large table may be empty, too: it is asked for one row, within the same time.
     """
     if source.bytes <= _SMALL:
-        counted: int | None = yield from _in_time(f"SELECT count(*) FROM {_all(source)}")  # noqa: S608 - a quoted name
+        sql = f"SELECT count(*) FROM {source.name}"  # noqa: S608 - a quoted name
+        counted = yield from _tried(partial(archive.counted, sql=sql))
         if counted is not None:
             return counted, True
-    some = yield from _in_time(f"SELECT count(*) FROM (SELECT FROM {_all(source)} LIMIT 1) AS a")  # noqa: S608 - the same
-    if some == 0:
+    about = yield from _tried(partial(archive.estimated, name=source.name))
+    if about == 0:
         return 0, True
-    about: int | None = yield from _tried(partial(archive.estimated, name=source.name))
     return max(source.rows if about is None else about, 1), False
-
-
-def _all(source: Source) -> str:
-    return str(source.name)
-
-
-def _in_time(sql: str) -> Flow[int | None]:
-    return (yield from _tried(partial(archive.counted, sql=sql)))
 
 
 def _tried(read: Callable[[Connection], int]) -> Flow[int | None]:

@@ -11,13 +11,14 @@ from schemakit.catalog.backup import Backup, Source, shown
 from schemakit.catalog.portrait import PINNED, Portrait
 from schemakit.catalog.portray import portray
 from schemakit.errors import AccessDenied, HasDependants
-from schemakit.runner.flow import Fetch, Flow, Run
+from schemakit.runner.flow import Fetch, Flow
 from schemakit.safety.dependants import dependants, owners
 from schemakit.safety.manifest import Manifest
 from schemakit.safety.moves import move, opened
 from schemakit.safety.permission import Loss, permitted
 from schemakit.sql.literal import literal
 from schemakit.sql.name import Name
+from schemakit.sql.plan import Statement
 
 from . import sources
 from .copying import kept_for
@@ -62,7 +63,7 @@ class Drop:
         if not self.reason:  # who is not allowed to does not even wait for the lock
             yield from self._examined(source)
         yield from self.registry.checked(own_schema=True)
-        source = yield from sources.locked(source.name, "ACCESS EXCLUSIVE")
+        source = yield from sources.held(source, "ACCESS EXCLUSIVE")
         yield from self.registry.opened()
         name = yield from self.registry.free_name(source.name.name)
         # Before the portraits: CREATE SCHEMA makes the server forget every plan that it has kept
@@ -74,8 +75,7 @@ class Drop:
         files: dict[int, int | None]
         oids = [each.oid for each in portrait.relations()]
         files = yield Fetch(partial(archive.files, oids=oids))
-        yield from sent(way.away)
-        yield Run(";\n".join(map(closed, way.places.values())))
+        yield from sent((*way.away, *map(Statement, map(closed, way.places.values()))))
         kept: Portrait = yield Fetch(partial(portray, oid=source.oid))
         having = {oid: file for oid, file in files.items() if file is not None}
         manifest = Manifest(portrait, way.places, having, kept)
@@ -91,8 +91,9 @@ class Drop:
                 f"  {each}" for each in with_it
             )
             raise HasDependants(detail, dependants=with_it)
-        others: tuple[str, ...]
-        others = yield Fetch(partial(archive.strangers, owners=owners(portrait)))
+        others: tuple[str, ...] = ()
+        if more := owners(portrait) - {portrait.table.owner}:
+            others = yield Fetch(partial(archive.strangers, owners=more))
         if others:
             detail = f"To move {shown(source.name)} takes the rights of {', '.join(others)}."
             raise AccessDenied(detail, remedy="GRANT those roles to it, or connect as a superuser.")

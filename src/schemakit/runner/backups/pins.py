@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TypeVar
 
-from schemakit.catalog import archive
-from schemakit.runner.flow import Fetch, Flow, Run
-from schemakit.sql.literal import literal
+from schemakit.catalog.local import set_local
+from schemakit.runner.flow import Fetch, Flow
 
 _T = TypeVar("_T")
 
@@ -39,19 +38,8 @@ def under(settings: Mapping[str, str], work: Flow[_T]) -> Flow[_T]:
 
     If it fails, the ROLLBACK to where its transaction or savepoint began gives it back.
     """
-    before: dict[str, str] = yield Fetch(partial(archive.settings, names=tuple(settings)))
-    changed = {name: value for name, value in settings.items() if before[name] != value}
-    if changed:
-        yield Run(_set(changed))
+    before: dict[str, str] = yield Fetch(partial(set_local, values=settings))
     result = yield from work
-    if changed:
-        yield Run(_set({name: before[name] for name in changed}))
+    if before:
+        yield Fetch(partial(set_local, values=before))
     return result
-
-
-def _set(values: Mapping[str, str]) -> str:
-    calls = (
-        f"pg_catalog.set_config({literal(name)}, {literal(value)}, true)"
-        for name, value in values.items()
-    )
-    return "SELECT " + ", ".join(calls)

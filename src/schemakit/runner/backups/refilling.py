@@ -86,7 +86,7 @@ class Refilling:
             remedy = "restore it beside the table with to=… (--to), and merge the rows by hand."
             raise RestoreRefused(detail, remedy=remedy)
         sources.refuse_strangers(found)
-        live = yield from sources.locked(found.name, "ACCESS EXCLUSIVE")
+        live = yield from sources.held(found, "ACCESS EXCLUSIVE")
         now: Portrait = yield Fetch(partial(portray, oid=live.oid, heirs=False))
         same = not differences(_alone(manifest.portrait), _alone(now), ignoring=_PASSING)
         rows = yield from rows_of(live)

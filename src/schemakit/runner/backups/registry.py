@@ -25,8 +25,6 @@ from schemakit.sql.literal import literal
 from schemakit.sql.name import Name, quote
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from schemakit.catalog.backup import Places
 
 _COLUMNS = """\
@@ -134,20 +132,19 @@ class Registry:
 
         Others that look for one at the same moment find another, and nobody waits.
         """
-        held: set[str] = set()
+        taken: set[str] = set()
         start = table.encode()[:10].decode(errors="ignore")
         while True:
-            taken: tuple[datetime, set[str]]
-            taken = yield Fetch(partial(archive.names_taken, schema=self.schema, start=start))
-            name = backup_name(table, taken[0], taken[1] | held)
+            there: Places = yield Fetch(partial(archive.places, schema=self.schema))
+            name = backup_name(table, there.now, taken)
             key = lock_key(f"{self.schema}.{name}")
             tag: str = yield Run(f"SELECT FROM (SELECT) AS one WHERE {_try_lock(key)}")
-            if not tag.endswith(" 1"):
-                held.add(name)
-                continue
-            taken = yield Fetch(partial(archive.names_taken, schema=self.schema, start=start))
-            if name not in taken[1]:
+            # Only now: whoever had it before has noted his own by then.
+            found: set[str]
+            found = yield Fetch(partial(archive.names_taken, schema=self.schema, start=start))
+            if tag.endswith(" 1") and name not in found:
                 return name
+            taken |= found | {name}
 
     def noted(self, name: str, values: Mapping[str, str]) -> Flow[Backup]:
         """A flow that notes the backup *name*; *values* are its other columns, as SQL."""

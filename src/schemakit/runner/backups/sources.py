@@ -69,7 +69,20 @@ def locked(name: Name, mode: str) -> Flow[Source]:
         TableUnknown: there is none.
         AccessDenied: it may not be read.
     """
-    source = yield from found(name)
+    return (yield from held((yield from found(name)), mode))
+
+
+def held(source: Source, mode: str) -> Flow[Source]:
+    """A flow that locks the table *source*, or the one that has its name by then.
+
+    Args:
+        source: as it was found.
+        mode: as LOCK TABLE wants it.
+
+    Raises:
+        TableUnknown: there is none any more.
+        AccessDenied: it may not be read.
+    """
     if not source.readable:
         detail = f"The role may not read {shown(source.name)}."
         raise AccessDenied(detail)

@@ -76,7 +76,8 @@ def _verified(registry: Registry, backup: Backup | str, workers: int | None) -> 
     if not entry.legacy:
         manifest = yield from registry.manifest(entry)
         yield from same_facets(entry, manifest)
-    found = yield from content(entry.relation, workers, seal=entry.seal or "")
+    seal = "" if entry.digest else entry.seal or ""  # the digest proves more, and costs less
+    found = yield from content(entry.relation, workers, seal=seal)
     against = same_content(entry, found)
     if manifest is not None and entry.digest is None:
         yield from _same_files(entry, manifest)
