@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 _SET = """\
 SELECT name, pg_catalog.current_setting(name), pg_catalog.set_config(name, value, true)
-  FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS pins (name, value)"""
+  FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]))
+       AS pins (name, value)"""
 
 
 def set_local(connection: Connection, values: Mapping[str, str]) -> dict[str, str]:

@@ -63,8 +63,8 @@ class Copy:
         columns: tuple[SourceColumn, ...] = yield Fetch(partial(archive.columns, oid=source.oid))
         if self.columns:
             columns = _with_key(columns, self.columns)
-        yield from self.registry.opened()
-        name = yield from self.registry.free_name(source.name.name)
+        now = yield from self.registry.opened()
+        name = yield from self.registry.free_name(source.name.name, now)
         copy = Name(name, self.registry.schema)
         portrait: Portrait = yield Fetch(partial(portray, oid=source.oid, heirs=False))
         tag: str = yield Run(copied(source, copy, columns, self.where), long=True)

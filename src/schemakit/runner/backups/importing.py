@@ -56,8 +56,8 @@ class Import:
     def _imported(self) -> Flow[Backup]:
         about = self.contents.about
         yield from self.registry.checked()
-        yield from self.registry.opened()
-        name = yield from self.registry.free_name(about.original.name)
+        now = yield from self.registry.opened()
+        name = yield from self.registry.free_name(about.original.name, now)
         copy = Name(name, self.registry.schema)
         columns = ", ".join(column.definition for column in about.columns)
         yield Run(f"CREATE TABLE {copy} ({columns})")

@@ -64,8 +64,8 @@ class Drop:
             yield from self._examined(source)
         yield from self.registry.checked(own_schema=True)
         source = yield from sources.held(source, "ACCESS EXCLUSIVE")
-        yield from self.registry.opened()
-        name = yield from self.registry.free_name(source.name.name)
+        now = yield from self.registry.opened()
+        name = yield from self.registry.free_name(source.name.name, now)
         # Before the portraits: CREATE SCHEMA makes the server forget every plan that it has kept
         # (plancache.c, NAMESPACEOID), and to plan a portrait is most of the work here. A refusal
         # takes the schema back with the rest.

@@ -25,6 +25,8 @@ from schemakit.sql.literal import literal
 from schemakit.sql.name import Name, quote
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from schemakit.catalog.backup import Places
 
 _COLUMNS = """\
@@ -115,19 +117,26 @@ class Registry:
             remedy = "back up as that role (Settings(role=…)), or give Settings(backup_schema=…)."
             raise AccessDenied(detail, remedy=remedy)
 
-    def opened(self) -> Flow[None]:
+    def opened(self) -> Flow[datetime]:
         """A flow that makes the registry if there is none, and takes in the reference's.
 
         What is made in the schema is for its owner alone, whatever default privileges say.
+
+        Returns:
+            The server's time.
         """
-        create = f"CREATE TABLE IF NOT EXISTS {self.table} (\n{_COLUMNS}\n)"
-        yield from made(REGISTRY, f"{closed(self.schema)}; {create}", self.schema)
-        there: Places = yield Fetch(partial(archive.places, schema=self.schema))
+        look = partial(archive.places, schema=self.schema)
+        there: Places = yield Fetch(look)
+        if not there.table:
+            create = f"CREATE TABLE IF NOT EXISTS {self.table} (\n{_COLUMNS}\n)"
+            yield from made(REGISTRY, f"{closed(self.schema)}; {create}", self.schema)
+            there = yield Fetch(look)  # another may have had its turn first, and adopted
         if there.legacy and there.adoptable and self.schema != "public":
             lock = "LOCK TABLE public.migration_backups IN ACCESS EXCLUSIVE MODE"
             yield Run(f"{lock}; {_ADOPT.format(registry=self.table)}")
+        return there.now
 
-    def free_name(self, table: str) -> Flow[str]:
+    def free_name(self, table: str, now: datetime) -> Flow[str]:
         """A flow that finds a name for a backup of *table*, and keeps it for this transaction.
 
         Others that look for one at the same moment find another, and nobody waits.
@@ -135,8 +144,7 @@ class Registry:
         taken: set[str] = set()
         start = table.encode()[:10].decode(errors="ignore")
         while True:
-            there: Places = yield Fetch(partial(archive.places, schema=self.schema))
-            name = backup_name(table, there.now, taken)
+            name = backup_name(table, now, taken)
             key = lock_key(f"{self.schema}.{name}")
             tag: str = yield Run(f"SELECT FROM (SELECT) AS one WHERE {_try_lock(key)}")
             # Only now: whoever had it before has noted his own by then.

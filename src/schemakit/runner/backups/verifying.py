@@ -19,7 +19,7 @@ from schemakit.safety.manifest import Manifest
 from schemakit.sql.literal import literal
 from schemakit.sql.name import Name
 
-from .pins import TEXTUAL, under
+from .pins import PLAIN, TEXTUAL, under
 from .registry import Registry
 
 SNAPSHOT = "ISOLATION LEVEL REPEATABLE READ"
@@ -64,7 +64,10 @@ def verified(
     means: Transactions, registry: Registry, backup: Backup | str, workers: int | None
 ) -> Flow[Verification]:
     """A flow that compares a backup with what was noted of it, and notes the digest."""
-    work = partial(_verified, registry, backup, workers)
+
+    def work() -> Flow[Verification]:
+        return under(PLAIN, _verified(registry, backup, workers))
+
     return (yield from means.atomically(work, mode=SNAPSHOT))
 
 
