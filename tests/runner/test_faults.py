@@ -165,11 +165,11 @@ async def withstood(place, directory, fault, expected):
 #: What strikes, and whether all connections (then nobody can tell what was kept): how many of the
 #: messages, and with SCHEMAKIT_TEST_LONG=1 every how manyeth.
 STRIKES = {
-    ("reset", False): (6, 1),
-    ("reset", True): (3, 3),
-    ("close", False): (3, 3),
-    ("half-open", False): (3, 3),
-    ("half-open", True): (2, 16),
+    ("reset", False): (4, 1),
+    ("reset", True): (2, 3),
+    ("close", False): (2, 3),
+    ("half-open", False): (2, 3),
+    ("half-open", True): (1, 16),
 }
 
 

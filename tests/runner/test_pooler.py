@@ -88,7 +88,7 @@ def narrow_pooler(new_pooler):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("round_", range(20 if LONG else 2))
+@pytest.mark.parametrize("round_", range(20 if LONG else 1))
 @pytest.mark.parametrize("lock", ["auto", "lease"])
 async def test_eight_processes_upgrade_one_empty_database(
     narrow_pooler, database_url, oracle, mixed, lock, round_
