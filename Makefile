@@ -52,7 +52,7 @@ docs: $(VENV)/.ready ## Write the pages that are generated: the reference schema
 $(VENV)-bench/.ready: pyproject.toml
 	test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
 	$(VENV)-bench/bin/python -m pip --quiet --disable-pip-version-check install --upgrade 'pip>=25.1'
-	$(VENV)-bench/bin/python -m pip --quiet --disable-pip-version-check install --editable '.[cli,embedded,numpy]' --group bench
+	$(VENV)-bench/bin/python -m pip --quiet --disable-pip-version-check install --editable '.[cli,embedded,numpy,zstd]' --group bench
 	touch $@
 
 bench: $(VENV)-bench/.ready ## Measure side by side with the peers; writes benchmarks/results/.

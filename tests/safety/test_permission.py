@@ -1,13 +1,22 @@
 """Who may destroy rows: the decision, from plain values."""
 
 import pytest
+from sqlalchemy import text
 
+from schemakit.catalog.differences import differences
+from schemakit.catalog.portray import portray
 from schemakit.errors import ConfigurationError, DestructiveMigrationBlocked
 from schemakit.runner.settings import Settings
 from schemakit.safety import Loss, permitted, reason_given
 
 CHUNKS = Loss("table", "app.chunks", 1000, dependants=("view app.totals",))
 SWITCH = "ALLOW_DESTRUCTIVE_MIGRATIONS"
+TREE = """
+CREATE TYPE mood AS ENUM ('sad', 'happy');
+CREATE TABLE t (x int, y int, feeling mood) PARTITION BY LIST (y);
+CREATE TABLE leaf PARTITION OF t FOR VALUES IN (1);
+INSERT INTO t VALUES (1, 1, 'sad')
+"""
 
 
 def test_rows_are_not_destroyed_without_a_reason():
@@ -64,3 +73,34 @@ def test_a_word_is_no_reason(word):
 def test_a_reason_from_the_environment():
     found = Settings.from_environment({"SCHEMAKIT_ALLOW_DESTRUCTIVE": "ticket 1"})
     assert found.allow_destructive == "ticket 1"
+
+
+@pytest.mark.parametrize(
+    ("statement", "lost"),
+    [
+        ("DROP TABLE t", ["table public.t"]),
+        ("DROP SCHEMA public CASCADE", ["table public.t"]),
+        ("DROP TABLE leaf", ["partitions public.leaf"]),
+        ("ALTER TABLE t DROP COLUMN x CASCADE", ["columns public.t column x"]),
+        ("DROP TYPE mood CASCADE", ["columns public.t column feeling"]),
+        ("ALTER TABLE t ALTER x TYPE smallint", ["column types public.t column x"]),
+    ],
+)
+async def test_d15_what_any_statement_takes_shows_in_the_catalog(engine, oracle, statement, lost):
+    """Who sends it need not ask: a guard compares, counts as `Loss`, and asks `permitted`."""
+    await oracle.execute(TREE)
+    oid = await oracle.fetchval("SELECT 't'::regclass::oid::bigint")
+    async with engine.connect() as connection:
+        before = await connection.run_sync(portray, oid)
+        await connection.execute(text(statement))
+        try:
+            after = await connection.run_sync(portray, oid)
+        except LookupError:
+            found = ["table public.t"]
+        else:
+            found = [f"{each.facet} {each.object}" for each in differences(before, after)]
+        with pytest.raises(DestructiveMigrationBlocked, match=r": 1 row"):
+            permitted("upgrade", [Loss("rows", each, 1) for each in found], environ={})
+        await connection.rollback()
+    assert set(lost) <= set(found)
+    assert await oracle.fetchval("SELECT count(*) FROM t") == 1

@@ -96,14 +96,11 @@ SELECT n.oid IS NOT NULL AS schema,
 -- name: names_taken
 -- The names of relations in the schema $1, and of schemas, that begin with $2.
 SELECT taken.name
-  FROM (
-    SELECT c.relname::text AS name
-      FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1::text
+  FROM (SELECT (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1::text)) AS place (oid)
+ CROSS JOIN LATERAL (
+    SELECT relname::text AS name FROM pg_catalog.pg_class WHERE relnamespace = place.oid
     UNION ALL
-    SELECT t.typname::text
-      FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
-     WHERE n.nspname = $1::text
+    SELECT typname::text FROM pg_catalog.pg_type WHERE typnamespace = place.oid
     UNION ALL
     SELECT nspname::text FROM pg_catalog.pg_namespace
   ) AS taken

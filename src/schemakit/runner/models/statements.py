@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import Insert, Update
 from sqlalchemy.sql.visitors import cloned_traverse
+from sqlalchemy.types import NullType
 
 from schemakit.partitioning.strategies.hash_key import HashKeyLayout
 
@@ -86,10 +87,17 @@ def _from_select(
     rows: Any = statement.select
     rows = rows.subquery()
     value = list(rows.c)[names.index(source.key)]
-    with_key = select(*rows.c, server_key(layout, type_coerce(value, source.type)))
+    columns: Any = statement.table.c
+    given = [_typed(each, columns[name]) for each, name in zip(rows.c, names, strict=True)]
+    with_key = select(*given, server_key(layout, type_coerce(value, source.type)))
     return statement.from_select(
         [*names, key.key], with_key, include_defaults=statement.include_insert_from_select_defaults
     )
+
+
+def _typed(value: ColumnElement[Any], column: Column[Any]) -> ColumnElement[Any]:
+    """*value* as *column* takes it: a literal without a type would be text in a subquery."""
+    return cast(value, column.type) if isinstance(value.type, NullType) else value
 
 
 def _with_expression(
