@@ -1,6 +1,7 @@
 """Portraits of real tables: that nothing of a table escapes them, and that they keep as JSON."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from tests.safety import everything as given
 
 from schemakit.catalog.differences import FACETS, differences
 from schemakit.catalog.portrait import Portrait
-from schemakit.catalog.portray import portray
+from schemakit.catalog.portray import _RARE, portray
 from schemakit.errors import ConfigurationError
 
 NAME = f"{given.SCHEMA}.{given.TABLE}"
@@ -232,3 +233,55 @@ def test_the_page_lists_the_facets():
     section = page.partition("### The facets")[2].partition("## ")[0]
     rows = [line.split("|")[2] for line in section.splitlines() if line.startswith("| ")][2:]
     assert sorted(facet.strip() for row in rows for facet in row.split(",")) == list(FACETS)
+
+
+#: Tables that nothing is tied to, each with another facet that most have nothing of.
+ALONE = """
+CREATE TABLE plain (id serial PRIMARY KEY, at timestamptz DEFAULT now(), CHECK (id > 0));
+CREATE TABLE identified (
+  id int GENERATED ALWAYS AS IDENTITY, two int GENERATED ALWAYS AS (1 + 1) STORED);
+CREATE TABLE triggered (x int);
+CREATE TRIGGER same BEFORE UPDATE ON triggered FOR EACH ROW
+  EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE TABLE ruled (x int);
+CREATE RULE never AS ON INSERT TO ruled DO INSTEAD NOTHING;
+CREATE TABLE policed (x int);
+CREATE POLICY own ON policed USING (x > 0);
+CREATE TABLE counted (x int, y int);
+CREATE STATISTICS both_columns ON x, y FROM counted;
+CREATE TABLE published (x int);
+CREATE PUBLICATION one FOR TABLE published;
+CREATE TABLE itself (id int PRIMARY KEY, up int REFERENCES itself);
+CREATE TABLE branch (x int) PARTITION BY LIST (x);
+CREATE TABLE twig PARTITION OF branch FOR VALUES IN (1);
+CREATE TABLE elder (x int);
+CREATE TABLE heir () INHERITS (elder);
+"""
+
+
+@pytest.mark.parametrize("heirs", [True, False])
+async def test_what_a_look_leaves_out_is_not_there(engine, oracle, monkeypatch, heirs):
+    await given.make(oracle, given.everything(await major_of(oracle)))
+    await given.make(oracle, given.tree(await major_of(oracle)))
+    await oracle.execute(ALONE)
+    tables = await oracle.fetch(
+        "SELECT c.oid::bigint AS oid"
+        "  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace"
+        " WHERE relkind IN ('r', 'p') AND nspname !~ '^pg_' AND nspname <> 'information_schema'"
+    )
+    assert len(tables) > 20
+
+    async def all_of_them():
+        async with engine.begin() as connection:
+            return [
+                await connection.run_sync(partial(portray, oid=each["oid"], heirs=heirs))
+                for each in tables
+            ]
+
+    found = await all_of_them()
+    every = ", ".join(f"'{each}'" for each in _RARE)
+    everything_there = text(
+        f"SELECT true, true, ARRAY[{every}]"
+    )  # the look that leaves out nothing
+    monkeypatch.setattr("schemakit.catalog.portray._look", lambda _: everything_there)
+    assert found == await all_of_them()

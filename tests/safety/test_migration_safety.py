@@ -11,7 +11,15 @@ import schemakit
 from schemakit import Settings
 from schemakit.errors import RevisionFailed, StatementRefused
 from schemakit.migration_safety import is_temporary_migration_table
-from schemakit.safety import list_backups, restore_backup, verify_backup
+from schemakit.safety import (
+    cleanup_backups,
+    drop_table,
+    export_backup,
+    import_backup,
+    list_backups,
+    restore_backup,
+    verify_backup,
+)
 
 #: As its documentation has it.
 PATTERN = """
@@ -370,3 +378,30 @@ async def test_under_alembic_itself_with_our_env(engine, oracle, directory, data
     )
     assert done.returncode == 0, done.stderr
     assert [each.kind for each in await list_backups(engine)] == ["move", "copy"]
+
+
+@pytest.mark.parametrize("table", ["chunks", 'odd; "x" ü'])
+async def test_a_later_drop_of_an_extension_says_which_backups_need_it(
+    engine, oracle, directory, table, tmp_path
+):
+    quoted = '"' + table.replace('"', '""') + '"'
+    await oracle.execute(
+        f"CREATE EXTENSION citext; CREATE TABLE {quoted} (x citext);"
+        f" INSERT INTO {quoted} VALUES ('A')"
+    )
+    moved = await drop_table(engine, table, settings=ALLOWED)
+    with pytest.raises(RevisionFailed) as caught:
+        await upgraded(engine, directory, 'op.execute("DROP EXTENSION citext")')
+    assert moved.name in caught.value.remedy
+    await export_backup(engine, moved, tmp_path / "kept")
+    await cleanup_backups(engine, [moved], settings=ALLOWED)
+    await upgraded(engine, directory, 'op.execute("DROP EXTENSION citext")')
+    kept = await import_backup(engine, tmp_path / "kept")
+    assert await oracle.fetchval(f"SELECT x FROM {kept.relation}") == "A"
+
+
+async def test_of_what_something_else_needs_there_is_nothing_to_say(engine, oracle, directory):
+    await oracle.execute(f"{CHUNKS}; {VIEW}")
+    with pytest.raises(RevisionFailed) as caught:
+        await upgraded(engine, directory, 'op.execute("DROP TABLE chunks")')
+    assert "backup" not in caught.value.remedy

@@ -17,6 +17,7 @@ from schemakit.errors import (
     RevisionInterrupted,
     SchemakitError,
 )
+from schemakit.safety.naming import is_backup_name
 from schemakit.sql import without_literals
 from schemakit.sql.position import line_at, statement_at
 
@@ -303,6 +304,10 @@ _HINTS = {
     "53200": "the server is out of memory, or of locks (raise max_locks_per_transaction where the "
     "message says so): see to that, and run again.",
 }
+#: What something else depends on was to be dropped, without CASCADE.
+_DEPENDENT = "2BP01"
+#: A name, plain or quoted, before a dot.
+_SCHEMAS = re.compile(r'([^\s".,]+)\.|"((?:[^"]|"")+)"\.')
 _PSYCOPG = (
     "copy_expert", "copy_from", "copy_to", "notices", "mogrify", "set_isolation_level",
     "execute_values",
@@ -311,7 +316,23 @@ _PSYCOPG = (
 
 def hint(error: BaseException) -> str | None:
     """Return the way out of *error*, where its SQLSTATE tells one."""
-    return _HINTS.get(_sqlstate(getattr(error, "orig", None)) or _sqlstate(error))
+    state = _sqlstate(getattr(error, "orig", None)) or _sqlstate(error)
+    return _let_go(error) if state == _DEPENDENT else _HINTS.get(state)
+
+
+def _let_go(error: BaseException) -> str | None:
+    """The way out where only backups need what was to be dropped, such as an extension."""
+    detail = str(getattr(broken.origin(error), "detail", None) or "")
+    words = {plain or quoted.replace('""', '"') for plain, quoted in _SCHEMAS.findall(detail)}
+    names = sorted(filter(is_backup_name, words))
+    if not names:
+        return None
+    listed = ", ".join(names)
+    return (
+        f"the server names what depends on it, in backups too: {listed}. Export them if their rows "
+        "are needed (export_backup, `schemakit backups export`), and remove them (cleanup_backups, "
+        "`schemakit backups cleanup`); then run again."
+    )
 
 
 def shown(error: BaseException) -> str:
