@@ -15,6 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from schemakit._on_demand import on_demand
 from schemakit._version import __version__
 
 if TYPE_CHECKING:
@@ -88,18 +89,11 @@ _HOMES = {
     "schemakit.runner.revisions": ("Applied", "Revision"),
     "schemakit.runner.settings": ("Migrations", "Settings"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_found = on_demand(globals(), _HOMES)
 
 
 def __getattr__(name: str) -> object:
-    if name == "errors":
-        return import_module("schemakit.errors")
-    if name not in _HOME_OF:
-        detail = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(detail)
-    found: object = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = found
-    return found
+    return import_module("schemakit.errors") if name == "errors" else _found(name)
 
 
 def __dir__() -> list[str]:

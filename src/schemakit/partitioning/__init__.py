@@ -13,8 +13,9 @@ only for an array or a batch that is worth it.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from schemakit._on_demand import on_demand
 
 if TYPE_CHECKING:
     from schemakit.ddl.leaf import Expression, Grant, Leaf, LeafIndex, LeafTraits
@@ -97,16 +98,7 @@ _HOMES = {
     "schemakit.runner.routing": ("explain_routing",),
     "schemakit.runner.verify": ("Verified", "verify_server"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        detail = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(detail)
-    found: object = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = found
-    return found
+__getattr__ = on_demand(globals(), _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -12,8 +12,9 @@ Importing this package is light: a name's module is imported when the name is fi
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from schemakit._on_demand import on_demand
 
 if TYPE_CHECKING:
     from schemakit.catalog.backup import Backup
@@ -84,16 +85,7 @@ _HOMES = {
     ),
     "schemakit.runner.backups.verifying": ("Verification",),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
-        detail = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(detail)
-    found: object = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = found
-    return found
+__getattr__ = on_demand(globals(), _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -5,8 +5,9 @@ Each name is loaded when it is first asked for: a service that starts at head ne
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from schemakit._on_demand import on_demand
 
 if TYPE_CHECKING:
     from .delivery import Delivery, deliver
@@ -26,19 +27,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Delivery": "delivery",
-    "deliver": "delivery",
-    "MAX_IDENTIFIER_BYTES": "name",
-    "Name": "name",
-    "quote": "name",
-    "without_literals": "redact",
-    "leading_keyword": "text",
-    "returns_rows": "text",
+    "schemakit.sql.delivery": ("Delivery", "deliver"),
+    "schemakit.sql.name": ("MAX_IDENTIFIER_BYTES", "Name", "quote"),
+    "schemakit.sql.redact": ("without_literals",),
+    "schemakit.sql.text": ("leading_keyword", "returns_rows"),
 }
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        detail = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(detail)
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = on_demand(globals(), _HOMES)
