@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from schemakit.errors import BackupUnknown, DestructiveMigrationBlocked
+from schemakit.errors import AccessDenied, BackupUnknown, DestructiveMigrationBlocked
 from schemakit.runner.settings import Settings
 from schemakit.safety import (
     backup_status,
@@ -200,6 +200,30 @@ async def test_only_its_owner_may_read_the_backup_schema(engine, oracle, table):
     for schema in ("schemakit_backups", moved.relation.schema):
         may = "SELECT has_schema_privilege('pg_monitor', $1, 'USAGE')"
         assert await oracle.fetchval(may, schema) is False
+
+
+@pytest.mark.parametrize("schema", ["public", "O; ps"])
+async def test_a_schema_that_others_use_is_not_taken_and_not_closed(engine, oracle, table, schema):
+    if schema != "public":
+        await oracle.execute('CREATE SCHEMA "O; ps"; GRANT USAGE ON SCHEMA "O; ps" TO pg_monitor')
+    rights = "SELECT nspacl::text FROM pg_namespace WHERE nspname = $1"
+    before = await oracle.fetchval(rights, schema)
+    settings = Settings(backup_schema=schema, allow_destructive="a test")
+    for call in (backup_table, drop_table):
+        with pytest.raises(AccessDenied, match="is there already, and open to") as caught:
+            await call(engine, "t", settings=settings)
+        assert "backup_schema" in caught.value.remedy
+    assert await oracle.fetchval(rights, schema) == before
+    assert await oracle.fetchval("SELECT count(*) FROM t") == 3
+
+
+async def test_a_schema_that_was_made_for_it_is_taken(engine, oracle, table):
+    await oracle.execute("CREATE SCHEMA kept")
+    settings = Settings(backup_schema="kept")
+    assert (await backup_table(engine, "t", settings=settings)).relation.schema == "kept"
+    await oracle.execute("GRANT USAGE ON SCHEMA kept TO pg_monitor")  # by whom it belongs to
+    await backup_table(engine, "t", settings=settings)
+    assert await oracle.fetchval("SELECT has_schema_privilege('pg_monitor', 'kept', 'USAGE')")
 
 
 async def test_m08_how_an_empty_table_stands(engine, oracle):

@@ -75,6 +75,10 @@ SELECT n.oid IS NOT NULL AS schema,
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create,
        coalesce(pg_catalog.has_schema_privilege(n.oid, 'CREATE')
                 AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'), false) AS usable,
+       ARRAY(SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC'
+                             ELSE pg_catalog.pg_get_userbyid(a.grantee)::text END
+               FROM pg_catalog.aclexplode(n.nspacl) AS a
+              WHERE a.grantee <> n.nspowner ORDER BY 1) AS others,
        pg_catalog.clock_timestamp() AS now
   FROM (SELECT) AS one
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = $1::text

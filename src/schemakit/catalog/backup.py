@@ -187,6 +187,7 @@ class Places:
         adoptable: whether the role owns that.
         may_create: whether the role may make schemas.
         usable: whether it may make tables in the registry's schema.
+        others: the roles beside its owner that have a right on that.
         now: the server's time.
     """
 
@@ -196,6 +197,7 @@ class Places:
     adoptable: bool
     may_create: bool
     usable: bool
+    others: list[str]
     now: datetime
 
 

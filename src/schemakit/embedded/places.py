@@ -149,8 +149,8 @@ def _claim(place: Place) -> None:
     home = place.home
     _made(home.parent)
     home.mkdir(mode=PRIVATE, exist_ok=True)
-    # The lock is the first file made in a home, so whoever races us here has made it already.
-    if not place.lock.exists() and any(home.iterdir()):
+    # The lock is the first file made in a home: who sees any, and asks only then, sees it too.
+    if any(home.iterdir()) and not place.lock.exists():
         raise EmbeddedError(
             f"{home} holds files that are not an embedded server's",
             remedy="name an empty or a new directory; data= is not an existing PGDATA.",

@@ -71,6 +71,10 @@ SELECT backup_table_name, original_table_name, record_count, coalesce(created_at
 DROP TABLE public.migration_backups"""
 
 
+_ANOTHER = (
+    "name one that is made for it: Settings(backup_schema=…), --backup-schema; or REVOKE ALL ON "
+    "SCHEMA … FROM them."
+)
 _CLOSE = """DECLARE others text;
 BEGIN
   SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC'
@@ -106,7 +110,8 @@ class Registry:
             own_schema: whether it needs a schema of its own besides.
 
         Raises:
-            AccessDenied: a right is missing.
+            AccessDenied: a right is missing, or others may use the schema: it was made for
+                something else, and is not closed to them here.
         """
         there: Places = yield Fetch(partial(archive.places, schema=self.schema))
         if (own_schema or not there.schema) and not there.may_create:
@@ -116,6 +121,15 @@ class Registry:
             detail = f"The schema {self.schema} is another role's."
             remedy = "back up as that role (Settings(role=…)), or give Settings(backup_schema=…)."
             raise AccessDenied(detail, remedy=remedy)
+        self._refuse_open(there)
+
+    def _refuse_open(self, there: Places) -> None:
+        """Refuse a schema that was made for something else: to close it would lock others out."""
+        if there.others and not there.table:
+            detail = (
+                f"The schema {self.schema} is there already, and open to {', '.join(there.others)}."
+            )
+            raise AccessDenied(detail, remedy=_ANOTHER)
 
     def opened(self) -> Flow[datetime]:
         """A flow that makes the registry if there is none, and takes in the reference's.
@@ -128,8 +142,10 @@ class Registry:
         look = partial(archive.places, schema=self.schema)
         there: Places = yield Fetch(look)
         if not there.table:
+            self._refuse_open(there)
             create = f"CREATE TABLE IF NOT EXISTS {self.table} (\n{_COLUMNS}\n)"
-            yield from made(REGISTRY, f"{closed(self.schema)}; {create}", self.schema)
+            close = "" if there.schema else f"{closed(self.schema)}; "
+            yield from made(REGISTRY, f"{close}{create}", self.schema)
             there = yield Fetch(look)  # another may have had its turn first, and adopted
         if there.legacy and there.adoptable and self.schema != "public":
             lock = "LOCK TABLE public.migration_backups IN ACCESS EXCLUSIVE MODE"
