@@ -164,7 +164,8 @@ def backups(connection: Connection, schema: str, name: str | None = None) -> tup
 def _backup(values: dict[str, Any]) -> Backup:
     original = Name(values.pop("original_name"), values.pop("original_schema"))
     relation = Name(values.pop("relation_name"), values.pop("relation_schema"))
-    return Backup(original=original, relation=relation, **values)
+    columns = tuple(values.pop("columns"))
+    return Backup(original=original, relation=relation, columns=columns, **values)
 
 
 def given_to_backups(connection: Connection) -> tuple[str, ...]:

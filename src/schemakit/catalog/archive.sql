@@ -115,18 +115,24 @@ SELECT taken.name
 SELECT backup_table_name FROM <registry> WHERE pg_catalog.starts_with(backup_table_name, $1::text)
 
 -- name: backups
--- The backups of the registry; $1 is a name or NULL for all.
+-- The backups of the registry; $1 is a name or NULL for all. Where the registry has another oid than
+-- it had when the backup was noted, the database comes from a dump: there oids say nothing, and names
+-- do.
 SELECT b.id, b.backup_table_name AS name, b.kind, b.original_schema,
        b.original_table_name AS original_name, b.backup_schema AS relation_schema,
-       b.relation_name, b.backup_oid::bigint AS oid, b.record_count AS rows,
+       b.relation_name, coalesce(c.oid, b.backup_oid)::bigint AS oid, b.record_count AS rows,
        b.rows_exact AS exact, b.bytes, b.created_at AS created, b.retention_until AS kept_until,
        b.migration_revision AS revision, b.reason, b."user", b.role, b.host, b.application_name,
-       b.schemakit, b.seal, b.digest, b.verified_at AS verified, c.oid IS NOT NULL AS there,
+       b.schemakit, CASE WHEN NOT here.transplanted THEN b.seal END AS seal, b.digest,
+       b.verified_at AS verified, c.oid IS NOT NULL AS there, here.transplanted,
+       ARRAY(SELECT jsonb_array_elements_text(b.manifest -> 'columns')) AS columns,
+       coalesce((b.manifest ->> 'part')::boolean, false) AS part,
        pg_catalog.clock_timestamp() AS read
   FROM <registry> AS b
+ CROSS JOIN LATERAL (SELECT b.registry_oid NOT IN (0, b.tableoid)) AS here (transplanted)
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = b.backup_schema
   LEFT JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = b.relation_name
-       AND c.oid = CASE WHEN b.backup_oid = 0 THEN c.oid ELSE b.backup_oid END
+       AND (b.backup_oid IN (0, c.oid) OR here.transplanted)
  WHERE $1::text IS NULL OR b.backup_table_name = $1::text
 
 -- name: legacy_backups
@@ -144,6 +150,7 @@ SELECT 0::bigint AS id, b.backup_table_name::text AS name, 'copy' AS kind,
           WHERE c.relname = b.backup_table_name AND c.relkind = 'r'
             AND c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'public')
        ) AS there,
+       false AS transplanted, '{}'::text[] AS columns, false AS part,
        pg_catalog.clock_timestamp() AS read
   FROM public.migration_backups AS b
  WHERE $1::text IS NULL OR b.backup_table_name = $1::text

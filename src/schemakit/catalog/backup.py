@@ -43,6 +43,10 @@ class Backup:
         digest: of its content, taken when it was first verified.
         verified: when it last was.
         there: whether its relation is there, and the one that was put away.
+        transplanted: whether the database was restored from a dump since: its objects have other
+            oids, and its rows another seal.
+        columns: of a ``column`` backup, which ones were dropped.
+        part: whether it holds some of the rows only.
         read: when this was read, by the server's clock.
     """
 
@@ -68,6 +72,9 @@ class Backup:
     digest: str | None
     verified: datetime | None
     there: bool
+    transplanted: bool
+    columns: tuple[str, ...]
+    part: bool
     read: datetime
 
     @property
@@ -85,10 +92,15 @@ class Backup:
         about = "" if self.exact else "about "
         until = f"{self.kept_until:%Y-%m-%d %H:%M}" if self.kept_until else "ever"
         gone = "" if self.there else ", GONE"
+        some = "some of " if self.part else ""
+        what = f"{some}{shown(self.original)}{self._columns()}"
         return (
-            f"{self.name}  {self.kind} of {shown(self.original)}, {about}{self.rows:,} rows, "
+            f"{self.name}  {self.kind} of {what}, {about}{self.rows:,} rows, "
             f"kept until {until}  {self.status}{gone}"
         )
+
+    def _columns(self) -> str:
+        return f" ({', '.join(self.columns)})" if self.columns else ""
 
 
 @dataclass(frozen=True, slots=True)

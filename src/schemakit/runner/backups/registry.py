@@ -42,6 +42,7 @@ _COLUMNS = """\
     backup_schema text NOT NULL,
     relation_name text NOT NULL,
     backup_oid oid NOT NULL DEFAULT 0,
+    registry_oid oid NOT NULL DEFAULT 0,
     rows_exact boolean NOT NULL DEFAULT true,
     bytes bigint NOT NULL DEFAULT 0,
     seal text,
@@ -59,13 +60,14 @@ _COLUMNS = """\
 _ADOPT = """\
 INSERT INTO {registry} (backup_table_name, original_table_name, record_count, created_at,
                         migration_revision, retention_until, backup_schema, relation_name,
-                        backup_oid, "user", role, application_name)
+                        backup_oid, "user", role, application_name, registry_oid)
 SELECT backup_table_name, original_table_name, record_count, coalesce(created_at, 'epoch'),
        migration_revision, retention_until, 'public', backup_table_name,
        coalesce((SELECT c.oid FROM pg_catalog.pg_class AS c
                   WHERE c.relname = backup_table_name AND c.relkind = 'r'
                     AND c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace AS n
-                                           WHERE n.nspname = 'public')), 0), '', '', ''
+                                           WHERE n.nspname = 'public')), 0), '', '', '',
+       {oid}
   FROM public.migration_backups
     ON CONFLICT (backup_table_name) DO NOTHING;
 DROP TABLE public.migration_backups"""
@@ -102,6 +104,10 @@ class Registry:
     def table(self) -> Name:
         """The table that lists them."""
         return Name(REGISTRY, self.schema)
+
+    @property
+    def _oid(self) -> str:
+        return f"{literal(str(self.table))}::regclass"
 
     def checked(self, *, own_schema: bool = False) -> Flow[None]:
         """A flow that asks whether a backup can be put here, before anything is touched.
@@ -149,7 +155,7 @@ class Registry:
             there = yield Fetch(look)  # another may have had its turn first, and adopted
         if there.legacy and there.adoptable and self.schema != "public":
             lock = "LOCK TABLE public.migration_backups IN ACCESS EXCLUSIVE MODE"
-            yield Run(f"{lock}; {_ADOPT.format(registry=self.table)}")
+            yield Run(f"{lock}; {_ADOPT.format(registry=self.table, oid=self._oid)}")
         return there.now
 
     def free_name(self, table: str, now: datetime) -> Flow[str]:
@@ -175,6 +181,7 @@ class Registry:
         row = {
             "backup_table_name": literal(name),
             **values,
+            "registry_oid": self._oid,
             "host": literal(socket.gethostname()),
             "schemakit": literal(__version__),
         }

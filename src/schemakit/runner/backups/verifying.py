@@ -82,7 +82,7 @@ def _verified(registry: Registry, backup: Backup | str, workers: int | None) -> 
     seal = "" if entry.digest else entry.seal or ""  # the digest proves more, and costs less
     found = yield from content(entry.relation, workers, seal=seal)
     against = same_content(entry, found)
-    if manifest is not None and entry.digest is None:
+    if manifest is not None and entry.digest is None and not entry.transplanted:
         yield from _same_files(entry, manifest)
     if entry.id:
         now = "pg_catalog.clock_timestamp()"
@@ -138,7 +138,8 @@ def same_facets(backup: Backup, manifest: Manifest) -> Flow[None]:
     now: Portrait = yield Fetch(partial(portray, oid=backup.oid))
     if manifest.kept is None:
         return
-    found = differences(manifest.kept, now)
+    ignoring = ("identity of objects",) if backup.transplanted else ()
+    found = differences(manifest.kept, now, ignoring=ignoring)
     gone = [each for each in found if each.now is None and not each.field]
     if gone:
         raise _error(BackupMissing, gone)
