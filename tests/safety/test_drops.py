@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
+from tests.runner.watching import until
 from tests.safety import everything as given
 from tests.safety.dump import changed, dumped
 
@@ -12,6 +14,7 @@ from schemakit.errors import (
     BackupUnknown,
     DestructiveMigrationBlocked,
     HasDependants,
+    OperationFailed,
     RestoreRefused,
     TableUnknown,
 )
@@ -314,3 +317,26 @@ async def test_a_right_that_is_missing_is_named_before_anything_starts(engine, o
         assert await oracle.fetchval("SELECT count(*) FROM t") == 3
     finally:
         await oracle.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+async def test_the_loser_of_two_is_told_that_the_table_is_gone(engine, oracle, table, connect):
+    holder = await connect()
+    await holder.execute("BEGIN; LOCK TABLE t IN ACCESS SHARE MODE")
+    patient = Settings(allow_destructive="a test", lock_timeout=20)
+    both = [asyncio.create_task(drop_table(engine, "t", settings=patient)) for _ in range(2)]
+    waiting = "SELECT count(*) = 2 FROM pg_locks WHERE NOT granted AND relation = 't'::regclass"
+    await until(lambda: oracle.fetchval(waiting))
+    await holder.execute("COMMIT")
+    done = await asyncio.gather(*both, return_exceptions=True)
+    (loser,) = (each for each in done if isinstance(each, Exception))
+    assert isinstance(loser, TableUnknown)
+    assert "by another process" in str(loser)
+    assert len(await list_backups(engine)) == 1
+
+
+async def test_in_a_transaction_that_has_failed_it_is_said_so(engine, oracle, table):
+    async with engine.connect() as connection:
+        with pytest.raises(DBAPIError):
+            await connection.execute(text("SELECT 1 / 0"))
+        with pytest.raises(OperationFailed, match="current transaction is aborted"):
+            await drop_table(connection, "t", settings=ALLOWED)

@@ -405,3 +405,14 @@ async def test_of_what_something_else_needs_there_is_nothing_to_say(engine, orac
     with pytest.raises(RevisionFailed) as caught:
         await upgraded(engine, directory, 'op.execute("DROP TABLE chunks")')
     assert "backup" not in caught.value.remedy
+    assert "view totals depends on table chunks" in str(caught.value)
+
+
+async def test_what_an_operation_refuses_is_not_blamed_on_a_statement(engine, oracle, directory):
+    await oracle.execute(CHUNKS)
+    moved = await drop_table(engine, "chunks", settings=ALLOWED)
+    await oracle.execute(CHUNKS)
+    with pytest.raises(RevisionFailed, match=r"There is another public\.chunks now") as caught:
+        await upgraded(engine, directory, f'op.restore_backup("{moved.name}")')
+    assert caught.value.statement is None
+    assert "statement" not in str(caught.value)

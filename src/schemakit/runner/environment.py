@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from schemakit.errors import EnvironmentFailed, StatementRefused
+from schemakit.errors import EnvironmentFailed, SchemakitError, StatementRefused
 from schemakit.sql import Name, pooled, without_literals
 from schemakit.sql.resumable import Resumable, resumable
 
@@ -105,6 +105,10 @@ class Observation:
         before, self._busy = self._busy, True
         try:
             yield
+        except SchemakitError:
+            if self.journal is not None:
+                self.journal.statement = None  # it refuses the call, not what it asked last
+            raise
         finally:
             self._busy = before
 

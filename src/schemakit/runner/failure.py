@@ -259,7 +259,15 @@ def brief(error: BaseException) -> str:
         line = _QUOTED.sub("?", _ARGUMENT.sub(r"\1?\2", line))
     elif state == "42601":  # syntax_error quotes the token
         line = _TOKEN.sub("?", line)
+    elif state == _DEPENDENT:  # whose detail is names, and no values
+        line = "; ".join([line, *_dependants(error)])
     return line
+
+
+def _dependants(error: BaseException) -> list[str]:
+    """What depends on what was to be dropped, in the server's words, each once."""
+    lines = str(getattr(broken.origin(error), "detail", None) or "").splitlines()
+    return lines[:_SHOWN] + ["…"] * (len(lines) > _SHOWN)
 
 
 def _sqlstate(error: object) -> str:
@@ -304,8 +312,8 @@ _HINTS = {
     "53200": "the server is out of memory, or of locks (raise max_locks_per_transaction where the "
     "message says so): see to that, and run again.",
 }
-#: What something else depends on was to be dropped, without CASCADE.
-_DEPENDENT = "2BP01"
+#: What something else depends on was to be dropped, without CASCADE; how many are named.
+_DEPENDENT, _SHOWN = "2BP01", 5
 #: A name, plain or quoted, before a dot.
 _SCHEMAS = re.compile(r'([^\s".,]+)\.|"((?:[^"]|"")+)"\.')
 _PSYCOPG = (

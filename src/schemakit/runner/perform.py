@@ -99,7 +99,8 @@ async def _perform(  # noqa: PLR0913 - as above
     writes: bool,
 ) -> _T:
     async with opened(target, settings.server_timeout) as session:
-        await _check(session, writes=writes)
+        with _named():
+            await _check(session, writes=writes)
         session.spent = True  # if it ends well, it has SET nothing beyond its transactions
         watch = Watched(Limits.of(session, settings))
         state = None if session.owned or session.pooled else SessionState()
@@ -152,6 +153,17 @@ def _within(
     finally:
         with suppress(DBAPIError):  # a transaction that failed takes its settings with it
             yield from state.restore()
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """A first question that fails, as in a transaction that has failed before, has its name too."""
+    try:
+        yield
+    except DBAPIError as error:
+        if broken.is_lost(error):
+            raise
+        raise operation_failed(error) from failure.cause_of(error)
 
 
 @contextmanager

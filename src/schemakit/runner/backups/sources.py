@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
+from sqlalchemy.exc import DBAPIError
+
 from schemakit.catalog import archive
 from schemakit.catalog.backup import Source, shown
 from schemakit.errors import AccessDenied, TableUnknown
+from schemakit.runner import broken
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.sql.name import Name
 
+_UNDEFINED = "42P01"
 _KINDS = {
     "v": "a view",
     "m": "a materialised view",
@@ -87,8 +91,18 @@ def held(source: Source, mode: str) -> Flow[Source]:
         detail = f"The role may not read {shown(source.name)}."
         raise AccessDenied(detail)
     while True:
-        yield Run(f"LOCK TABLE {source.name} IN {mode} MODE")
+        yield from _locked(source.name, mode)
         again = yield from found(source.name)
         if again.oid == source.oid:
             return again
         source = again
+
+
+def _locked(name: Name, mode: str) -> Flow[None]:
+    try:
+        yield Run(f"LOCK TABLE {name} IN {mode} MODE")
+    except DBAPIError as error:
+        if getattr(broken.origin(error), "sqlstate", None) != _UNDEFINED:
+            raise
+        detail = f"{shown(name)} was dropped, or moved away, by another process just now."
+        raise TableUnknown(detail) from error
