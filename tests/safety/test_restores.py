@@ -219,3 +219,16 @@ async def test_nothing_is_left_of_a_restore_that_fails(engine, oracle, dsn, tabl
     with pytest.raises(Exception, match=r"invalid input value for enum"):
         await restore_backup(engine, backup)
     assert changed(before, await dumped(dsn)) == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_part_is_not_taken_for_the_table(engine, oracle, there):
+    await oracle.execute("CREATE TABLE parted AS SELECT generate_series(1, 5) AS x")
+    backup = await backup_table(engine, "parted", where="x < 3")
+    if not there:
+        await oracle.execute("DROP TABLE parted")
+    with pytest.raises(RestoreRefused, match="holds some of the rows only") as caught:
+        await restore_backup(engine, backup, settings=Settings(allow_destructive="a test"))
+    assert "to=" in caught.value.remedy
+    await restore_backup(engine, backup, to="beside")
+    assert await oracle.fetchval("SELECT count(*) FROM beside") == 2

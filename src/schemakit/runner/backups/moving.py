@@ -31,6 +31,11 @@ from .sending import sent
 SPOKEN = PINNED | PLAIN | {"check_function_bodies": "off"}
 
 
+#: What a restore is called that moves another table out of the way.
+RESTORING = "restore_backup"
+_NO_CASCADE = "drop those first, for a restore takes none along; or restore beside it: to=…, --to."
+
+
 @dataclass(frozen=True, slots=True)
 class Drop:
     """A table that is to go.
@@ -90,7 +95,8 @@ class Drop:
             detail = f"On {shown(source.name)} depend\n" + "\n".join(
                 f"  {each}" for each in with_it
             )
-            raise HasDependants(detail, dependants=with_it)
+            remedy = _NO_CASCADE if self.action == RESTORING else None
+            raise HasDependants(detail, dependants=with_it, remedy=remedy)
         others: tuple[str, ...] = ()
         if more := owners(portrait) - {portrait.table.owner}:
             others = yield Fetch(partial(archive.strangers, owners=more))

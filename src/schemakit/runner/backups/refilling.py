@@ -23,7 +23,7 @@ from . import keeping, sources
 from .copying import Copy
 from .counting import rows_of
 from .elsewhere import makeable
-from .moving import SPOKEN, Drop
+from .moving import RESTORING, SPOKEN, Drop
 from .pins import under
 from .registry import Registry
 from .results import Restored
@@ -35,6 +35,9 @@ from .verifying import content, refuse_damaged, same_facets
 _BUILDING = {"maintenance_work_mem": "256MB"}
 #: In what the table may differ from the portrait, and still take its rows back where it is.
 _PASSING = frozenset({"identity of objects", "sequence positions"})
+
+
+_ASIDE = "restore it beside the table with to=… (--to), and merge the rows by hand."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Refilling:
         name = self.backup.original
         live: Source | None
         live = yield Fetch(partial(archive.source, name=name.name, schema=name.schema))
+        if manifest.part:
+            raise RestoreRefused(_partial(self.backup, there=live is not None), remedy=_ASIDE)
         if live is None:
             done = yield from self._anew(manifest.portrait)
         else:
@@ -79,12 +84,6 @@ class Refilling:
         return done
 
     def _over(self, manifest: Manifest, found: Source) -> Flow[Restored]:
-        if manifest.part:
-            detail = (
-                f"{self.backup.name} holds some of the rows only, and {shown(found.name)} is there."
-            )
-            remedy = "restore it beside the table with to=… (--to), and merge the rows by hand."
-            raise RestoreRefused(detail, remedy=remedy)
         sources.refuse_strangers(found)
         live = yield from sources.held(found, "ACCESS EXCLUSIVE")
         now: Portrait = yield Fetch(partial(portray, oid=live.oid, heirs=False))
@@ -141,7 +140,7 @@ class Refilling:
             self.days,
             cascade=expected,
             reason=self.reason,
-            action="restore_backup",
+            action=RESTORING,
         )
         overwritten = yield from drop.flow()
         done = yield from self._anew(as_it_was)
@@ -166,6 +165,11 @@ class Refilling:
         rows = int(tag.rsplit(maxsplit=1)[-1])
         if rows != self.backup.rows:
             yield from refuse_damaged(self.backup, rows)
+
+
+def _partial(backup: Backup, *, there: bool) -> str:
+    table = f"{shown(backup.original)} is {'there' if there else 'not there'}"
+    return f"{backup.name} holds some of the rows only, and {table}."
 
 
 def _alone(portrait: Portrait) -> Portrait:

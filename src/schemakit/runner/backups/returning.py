@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy.exc import DBAPIError
 
 from schemakit.catalog import archive
-from schemakit.catalog.backup import Backup, Source, shown
+from schemakit.catalog.backup import Backup, Source, Wanted, shown
 from schemakit.errors import BackupMissing, RestoreRefused
 from schemakit.runner import broken
 from schemakit.runner.flow import Fetch, Flow, Run
@@ -19,7 +19,7 @@ from schemakit.safety.moves import move
 from schemakit.sql.plan import Statement
 
 from .counting import rows_of
-from .moving import SPOKEN, Drop
+from .moving import RESTORING, SPOKEN, Drop
 from .pins import under
 from .registry import Registry
 from .results import Restored
@@ -59,6 +59,7 @@ class Return:
         if not self.backup.there:
             raise BackupMissing(f"{shown(self.backup.relation)} is not there.")
         manifest = yield from self.registry.manifest(self.backup)
+        yield from self._refuse_orphan(manifest)
         if not (yield from self.registry.forgotten(self.backup)):
             raise BackupMissing(f"{self.backup.name} was restored or removed by another process.")
         rows, exact = yield from self._looked_at(manifest)
@@ -90,6 +91,16 @@ class Return:
             same_number(backup, rows[0])
         return rows
 
+    def _refuse_orphan(self, manifest: Manifest) -> Flow[None]:
+        """A flow that refuses a partition, or an heir, whose parent is not there."""
+        parents = manifest.portrait.table.parents
+        wanted = tuple(Wanted("table", each.name, each.schema) for each in parents)
+        gone: tuple[Wanted, ...] = yield Fetch(partial(archive.absent, wanted=wanted))
+        if gone:
+            detail = f"{shown(self.backup.original)} belongs to {', '.join(map(str, gone))}"
+            remedy = "restore that first; or this one beside it, as a table of its own: to=…, --to."
+            raise RestoreRefused(f"{detail}, which is not there.", remedy=remedy)
+
     def _out_of_the_way(self) -> Flow[Backup | None]:
         name = self.backup.original
         found: Source | None
@@ -98,7 +109,7 @@ class Return:
             return None
         if not self.overwrite:
             raise RestoreRefused(f"There is another {shown(name)} now.")
-        drop = Drop(name, self.registry, self.days, reason=self.reason, action="restore_backup")
+        drop = Drop(name, self.registry, self.days, reason=self.reason, action=RESTORING)
         return (yield from drop.flow())
 
 
