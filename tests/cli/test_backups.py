@@ -170,6 +170,8 @@ async def test_m09_it_asks_first(backups, oracle, engine):
     assert "give --yes" in answer.err
     assert await names(oracle) == {backup.name}
     assert (await backups("restore", backup.name, "--overwrite")).code == 2
+    assert (await backups("cleanup", "--yes", "--json")).json["dry_run"] is False
+    assert (await backups("cleanup", "--yes", "--json")).json["removed"] == []
 
 
 async def test_m09_what_has_not_expired_takes_permission_as_well(backups, oracle, engine):

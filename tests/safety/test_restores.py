@@ -232,3 +232,13 @@ async def test_a_part_is_not_taken_for_the_table(engine, oracle, there):
     assert "to=" in caught.value.remedy
     await restore_backup(engine, backup, to="beside")
     assert await oracle.fetchval("SELECT count(*) FROM beside") == 2
+
+
+async def test_beside_the_original_it_has_the_name_that_is_said(engine, oracle):
+    await oracle.execute("CREATE TABLE t AS SELECT 1 AS x; CREATE SCHEMA other")
+    backup = await backup_table(engine, "t")
+    done = await restore_backup(engine, backup, to="o.2", schema="other")
+    assert done.table == Name("o.2", "other")
+    assert await oracle.fetchval('SELECT x FROM other."o.2"') == 1
+    with pytest.raises(ConfigurationError, match="to= is not given"):
+        await restore_backup(engine, backup, schema="other")

@@ -10,7 +10,7 @@ from anyio import CancelScope
 from sqlalchemy.exc import DBAPIError
 
 from schemakit.catalog.backup import Backup
-from schemakit.errors import SchemakitError
+from schemakit.errors import ConfigurationError, SchemakitError
 from schemakit.runner import failure
 from schemakit.runner.perform import perform
 from schemakit.runner.reporter import OnEvent
@@ -186,6 +186,7 @@ async def restore_backup(  # noqa: PLR0913 - each says one thing about the resto
     backup: Backup | str,
     *,
     to: str | Name | None = None,
+    schema: str | None = None,
     drop_backup: bool = False,
     overwrite: bool = False,
     unverified: bool = False,
@@ -200,7 +201,8 @@ async def restore_backup(  # noqa: PLR0913 - each says one thing about the resto
     Args:
         target: as for `upgrade`.
         backup: it, or its name.
-        to: make a table of this name beside the original instead; the backup is kept.
+        to: make a table of this name, unquoted, beside the original instead; the backup is kept.
+        schema: where that is made; by default in the original's schema.
         drop_backup: remove a copy once it is restored.
         overwrite: allow to replace what has the name now, if that is another table, or its rows
             have changed: it is backed up first, and takes the same permission as dropping it.
@@ -216,15 +218,19 @@ async def restore_backup(  # noqa: PLR0913 - each says one thing about the resto
         BackupUnknown: there is none of that name.
         BackupDamaged: it is not what was put away; see `verify_backup`.
         RestoreRefused: it would replace something, and *overwrite* is not given.
+        ConfigurationError: *schema* without *to*.
         DestructiveMigrationBlocked: it would replace rows, and nobody has allowed it.
         OperationFailed: the server refused; nothing was changed.
     """
     settings = settings or Settings.from_environment()
+    if schema is not None and to is None:
+        detail = "schema= says where a table is made beside the original, and to= is not given."
+        raise ConfigurationError(detail, remedy="give to= as well; what goes back has its schema.")
     restore = Restore(
         backup,
         Registry(settings.backup_schema),
         days_to_keep(),
-        to if isinstance(to, Name) or to is None else Name(to),
+        None if to is None else named(to, schema),
         drop_backup=drop_backup,
         overwrite=overwrite,
         unverified=unverified,
