@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from schemakit.errors import AccessDenied, BackupUnknown, DestructiveMigrationBlocked
 from schemakit.runner.settings import Settings
@@ -238,3 +239,27 @@ async def test_d16_counts_go_beyond_31_bits(engine, oracle, table):
     await backup_table(engine, "t")
     await oracle.execute(f"UPDATE {REGISTRY} SET record_count = 5000000000")
     assert (await list_backups(engine))[0].rows == 5_000_000_000
+
+
+async def test_of_many_at_once_one_adopts_where_the_registry_is_there_already(
+    engine, oracle, table
+):
+    await backup_table(engine, "t")
+    await oracle.execute(LEGACY)
+    await asyncio.gather(*(backup_table(engine, "t") for _ in range(6)))
+    assert not await oracle.fetchval("SELECT to_regclass('public.migration_backups')::oid")
+    assert len(await list_backups(engine)) == 7
+
+
+async def test_what_a_condition_sets_does_not_go_into_the_pool(engine, oracle, table):
+    await backup_table(engine, "t", where="set_config('app.user', 'evil', false) IS NOT NULL")
+    async with engine.connect() as connection:
+        asked = text("SELECT current_setting('app.user', true)")
+        assert not (await connection.execute(asked)).scalar()
+
+
+async def test_a_list_is_read_as_the_role_that_is_named(engine, oracle, table):
+    await backup_table(engine, "t")
+    for call in (list_backups, backup_status):
+        with pytest.raises(AccessDenied):
+            await call(engine, settings=Settings(role="pg_monitor"))

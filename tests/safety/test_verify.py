@@ -1,6 +1,7 @@
 """Backups compared with what was put away: every kind of damage is told apart."""
 
 import pytest
+from sqlalchemy import text
 from tests.safety import everything as given
 
 from schemakit.catalog.differences import FACETS
@@ -12,7 +13,14 @@ from schemakit.errors import (
     BackupUnknown,
 )
 from schemakit.runner.settings import Settings
-from schemakit.safety import backup_table, drop_table, list_backups, verify_backup
+from schemakit.safety import (
+    backup_table,
+    drop_table,
+    list_backups,
+    restore_backup,
+    verify_backup,
+)
+from schemakit.sql.literal import literal
 
 ALLOWED = Settings(allow_destructive="a test", lock_timeout=1, retry_for=0)
 REGISTRY = "schemakit_backups.migration_backups"
@@ -177,3 +185,61 @@ async def test_no_value_is_in_an_error(engine, oracle):
     with pytest.raises(BackupEdited) as caught:
         await verify_backup(engine, backup)
     assert "secret" not in str(caught.value)
+
+
+#: An edit that the server's own hash, or a CAST, does not see: a type, what it was and is.
+UNSEEN = {
+    "a bigint that folds": ("bigint", "1", "4294967296"),
+    "jsonb of another shape": ("jsonb", '{"a": {"b": 1}, "c": 2}', '{"a": {"b": 1, "c": 2}}'),
+    "jsonb in one list more": ("jsonb", "[[1], 2]", "[[1, 2]]"),
+    "blanks": ("bpchar", "a", "a  "),
+    "an enum with a cast": ("color", "red", "green"),
+    "a composite of NULLs": ("pair", "(,)", None),
+}
+
+
+@pytest.fixture
+async def color(oracle):
+    await oracle.execute(
+        "CREATE TYPE color AS ENUM ('red', 'green'); CREATE TYPE pair AS (a int, b int);"
+        " CREATE FUNCTION short(color) RETURNS text LANGUAGE sql AS $$SELECT 'red'::text$$;"
+        " CREATE CAST (color AS text) WITH FUNCTION short(color)"
+    )
+
+
+@pytest.mark.parametrize("edit", UNSEEN)
+@pytest.mark.parametrize("make", [backup_table, drop_table])
+async def test_d10_an_edit_that_a_hash_or_a_cast_would_not_see_shows(
+    engine, oracle, color, make, edit
+):
+    type_, was, is_ = UNSEEN[edit]
+    await oracle.execute(f"CREATE TABLE t (x {type_})")
+    await oracle.execute(f"INSERT INTO t VALUES ({literal(was)})")
+    options = {} if make is backup_table else {"settings": ALLOWED}
+    made = await make(engine, "t", **options)
+    await verify_backup(engine, made)
+    await oracle.execute(f"UPDATE {made.relation} SET x = {literal(is_)}")
+    with pytest.raises(BackupEdited):
+        await verify_backup(engine, made)
+
+
+async def test_a_copy_keeps_what_a_cast_of_a_user_would_change(engine, oracle, color):
+    await oracle.execute("CREATE TABLE t (x color, y pair)")
+    await oracle.execute("INSERT INTO t VALUES ('red', '(,)'), ('green', NULL)")
+    copy = await backup_table(engine, "t")
+    await oracle.execute("DROP TABLE t")
+    await restore_backup(engine, copy)
+    found = await oracle.fetch("SELECT format('%s', x) AS x, y IS DISTINCT FROM NULL AS y FROM t")
+    assert [tuple(row) for row in found] == [("red", True), ("green", False)]
+
+
+async def test_the_search_path_changes_no_digest(engine, oracle):
+    await oracle.execute(
+        "CREATE SCHEMA app; CREATE TABLE app.x (); CREATE TABLE t (r regclass, m money);"
+        " INSERT INTO t VALUES ('app.x', 1)"
+    )
+    moved = await drop_table(engine, "t", settings=ALLOWED)
+    await verify_backup(engine, moved)
+    async with engine.connect() as connection:
+        await connection.execute(text("SET search_path = app, public"))
+        assert (await verify_backup(connection, moved)).against == "digest"

@@ -315,7 +315,8 @@ _HINTS = {
 #: What something else depends on was to be dropped, without CASCADE; how many are named.
 _DEPENDENT, _SHOWN = "2BP01", 5
 #: A name, plain or quoted, before a dot.
-_SCHEMAS = re.compile(r'([^\s".,]+)\.|"((?:[^"]|"")+)"\.')
+_SCHEMAS = re.compile(r'([^\s".,(]+)\.|"((?:[^"]|"")+)"\.')
+_NUMBERED = re.compile(r"_\d+\Z")
 _PSYCOPG = (
     "copy_expert", "copy_from", "copy_to", "notices", "mogrify", "set_isolation_level",
     "execute_values",
@@ -332,6 +333,8 @@ def _let_go(error: BaseException) -> str | None:
     """The way out where only backups need what was to be dropped, such as an extension."""
     detail = str(getattr(broken.origin(error), "detail", None) or "")
     words = {plain or quoted.replace('""', '"') for plain, quoted in _SCHEMAS.findall(detail)}
+    # A move that needs several schemas numbers them: the first is called as the backup.
+    words |= {_NUMBERED.sub("", each) for each in words}
     names = sorted(filter(is_backup_name, words))
     if not names:
         return None

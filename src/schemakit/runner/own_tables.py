@@ -29,7 +29,11 @@ def made(name: str, create: str, schema: str = "schemakit") -> Flow[None]:
     there: OwnTable = yield Fetch(partial(read.own_table, name=name, schema=schema))
     if there.table:
         return
-    turn = f"SELECT pg_catalog.pg_advisory_xact_lock({lock_key(f'{schema}.{name}')})"
     # Only if need be: it asks for a right on the database even where the schema is there.
     home = "" if there.schema else f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}; "
-    yield Run(f"{turn}; {home}{create}")
+    yield Run(f"{turn(name, schema)}; {home}{create}")
+
+
+def turn(name: str, schema: str) -> str:
+    """Return the SQL that waits for one's turn at the table *name*, until the transaction ends."""
+    return f"SELECT pg_catalog.pg_advisory_xact_lock({lock_key(f'{schema}.{name}')})"

@@ -112,8 +112,10 @@ async def _perform(  # noqa: PLR0913 - as above
             except DBAPIError as error:
                 watch.routing = await routing.asked_if_it_can(session, error)
                 raise
-            wire.forget_statements(wire.adapted(session.sync))
-        session.spent = watch.lifted
+            finally:
+                if not session.connection.invalidated:
+                    wire.forget_statements(wire.adapted(session.sync))
+        session.spent = watch.changed
         return result
 
 

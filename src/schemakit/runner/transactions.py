@@ -40,13 +40,13 @@ class Attempt:
         blockers: who was in the way.
         yields: whether what waits for a lock may be cancelled, to be tried again.
         yielded: whether it was.
-        lifted: whether the session was SET to run without limits.
+        changed: whether something may have been SET for the session, and not for a transaction.
     """
 
     blockers: tuple[LockHolder, ...] = ()
     yields: bool = False
     yielded: bool = False
-    lifted: bool = False
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Transactions:
 
     def _alone(self, sql: str) -> Flow[None]:
         if self.session and is_concurrent(sql):
-            self.attempt.lifted = True
+            self.attempt.changed = True
             yield Run(LIFTED)
         found = resumable(sql)
         if found is not None:

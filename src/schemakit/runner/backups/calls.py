@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from schemakit.catalog.backup import Backup
+from schemakit.runner.flow import Flow
 from schemakit.runner.perform import perform
 from schemakit.runner.reporter import OnEvent
 from schemakit.runner.settings import Settings
 from schemakit.runner.target import Target
+from schemakit.runner.transactions import Transactions
 from schemakit.safety.permission import reason_given
 from schemakit.safety.retention import days_to_keep
 from schemakit.sql.name import Name
@@ -69,9 +71,14 @@ async def backup_table(  # noqa: PLR0913 - each says one thing about the backup
         revision,
         max_bytes,
     )
+
+    def copying(means: Transactions) -> Flow[Backup]:
+        means.attempt.changed = where is not None  # a function in it may SET what it likes
+        return means.atomically(copy.flow)
+
     return await perform(
         target,
-        lambda means: means.atomically(copy.flow),
+        copying,
         command="backup_table",
         settings=settings,
         on_event=on_event,
@@ -94,7 +101,7 @@ async def list_backups(
     settings = settings or Settings.from_environment()
     return await perform(
         target,
-        lambda _: Registry(settings.backup_schema).entries(),
+        lambda means: means.atomically(Registry(settings.backup_schema).entries),
         command="list_backups",
         settings=settings,
         on_event=on_event,
@@ -118,7 +125,7 @@ async def backup_status(
     settings = settings or Settings.from_environment()
     return await perform(
         target,
-        lambda _: keeping.overview(Registry(settings.backup_schema)),
+        lambda means: means.atomically(partial(keeping.overview, Registry(settings.backup_schema))),
         command="backup_status",
         settings=settings,
         on_event=on_event,

@@ -15,15 +15,21 @@ from schemakit.catalog import archive
 from schemakit.catalog.backup import Backup, Source, SourceColumn, shown
 from schemakit.catalog.portrait import Portrait
 from schemakit.catalog.portray import portray
-from schemakit.errors import BackupTooLarge
+from schemakit.errors import BackupTooLarge, TransactionRefused
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.safety.manifest import Manifest
+from schemakit.safety.textual import as_text
 from schemakit.sql.literal import literal
 from schemakit.sql.name import Name, quote
 
 from . import sources
 from .pins import BULK, under
 from .registry import Registry
+
+_STALE = (
+    "The caller's transaction sees the database as it was before the backup schema was made by "
+    "another: begin it anew, or have it READ COMMITTED."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,10 @@ class Copy:
         copy = Name(name, self.registry.schema)
         portrait: Portrait = yield Fetch(partial(portray, oid=source.oid, heirs=False))
         tag: str = yield Run(copied(source, copy, columns, self.where), long=True)
-        made: Source = yield Fetch(partial(archive.source, name=copy.name, schema=copy.schema))
+        made: Source | None
+        made = yield Fetch(partial(archive.source, name=copy.name, schema=copy.schema))
+        if made is None:
+            raise TransactionRefused(_STALE)
         kept: Portrait = yield Fetch(partial(portray, oid=made.oid))
         manifest = Manifest(portrait, kept=kept, columns=self.columns, part=self.where is not None)
         return (yield from self.registry.noted(name, self._row(source, copy, tag, manifest)))
@@ -126,7 +135,7 @@ def _with_key(
 def _kept(column: SourceColumn) -> str:
     name = quote(column.name)
     if column.own_type:
-        return f'CAST({name} AS text) COLLATE pg_catalog."default" AS {name}'
+        return f'{as_text(name)} COLLATE pg_catalog."default" AS {name}'
     if column.own_collation:
         return f'{name} COLLATE pg_catalog."default" AS {name}'
     return name

@@ -19,6 +19,7 @@ from schemakit.runner.flow import Fetch, Flow, Run, Stream
 from schemakit.runner.perform import operation_failed
 from schemakit.runner.transactions import Transactions
 from schemakit.safety.exported import Exported, FileColumn
+from schemakit.safety.textual import as_text
 from schemakit.sql.name import Name, quote
 
 from .packing import Packer
@@ -27,6 +28,8 @@ from .registry import Registry
 
 #: One snapshot for all leaves. A caller's transaction keeps its own.
 _MODE = "ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+#: So that what an oid stands for, as a regclass, has its schema with it.
+_QUALIFIED = WHOLE | {"search_path": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Export:
 
     def flow(self, means: Transactions) -> Flow[Backup]:
         """A flow that exports it, and changes nothing."""
-        return means.atomically(lambda: under(WHOLE, self._exported()), mode=_MODE)
+        return means.atomically(lambda: under(_QUALIFIED, self._exported()), mode=_MODE)
 
     def _exported(self) -> Flow[Backup]:
         backup = yield from self.registry.entry(self.backup)
@@ -118,7 +121,7 @@ async def _copy_out(
 
 def _selected(column: PortableColumn) -> str:
     name = quote(column.name)
-    return f"CAST({name} AS text)" if column.as_text else name
+    return f"{as_text(name)} AS {name}" if column.as_text else name
 
 
 def _about(

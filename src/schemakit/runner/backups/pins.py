@@ -30,6 +30,8 @@ TEXTUAL = BULK | {
     "timezone": "UTC",
     "extra_float_digits": "1",
     "bytea_output": "hex",
+    "lc_monetary": "C",
+    "search_path": "",
 }
 
 

@@ -18,7 +18,7 @@ from schemakit.catalog.backup import REGISTRY, Backup
 from schemakit.errors import AccessDenied, BackupUnknown
 from schemakit.runner.flow import Fetch, Flow, Run
 from schemakit.runner.locks import lock_key
-from schemakit.runner.own_tables import made
+from schemakit.runner.own_tables import made, turn
 from schemakit.safety.manifest import Manifest
 from schemakit.safety.naming import backup_name
 from schemakit.sql.literal import literal
@@ -153,9 +153,12 @@ class Registry:
             close = "" if there.schema else f"{closed(self.schema)}; "
             yield from made(REGISTRY, f"{close}{create}", self.schema)
             there = yield Fetch(look)  # another may have had its turn first, and adopted
-        if there.legacy and there.adoptable and self.schema != "public":
-            lock = "LOCK TABLE public.migration_backups IN ACCESS EXCLUSIVE MODE"
-            yield Run(f"{lock}; {_ADOPT.format(registry=self.table, oid=self._oid)}")
+        if _to_adopt(there) and self.schema != "public":
+            yield Run(turn(REGISTRY, self.schema))  # of several that come at once, one adopts
+            again: Places = yield Fetch(look)
+            if _to_adopt(again):
+                lock = "LOCK TABLE public.migration_backups IN ACCESS EXCLUSIVE MODE"
+                yield Run(f"{lock}; {_ADOPT.format(registry=self.table, oid=self._oid)}")
         return there.now
 
     def free_name(self, table: str, now: datetime) -> Flow[str]:
@@ -249,6 +252,10 @@ class Registry:
         """
         tag: str = yield Run(f"DELETE FROM {self.table} WHERE id = {backup.id} AND {where}")  # noqa: S608 - the same
         return tag != "DELETE 0"
+
+
+def _to_adopt(there: Places) -> bool:
+    return there.legacy and there.adoptable
 
 
 def closed(schema: str) -> str:

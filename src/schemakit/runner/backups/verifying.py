@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -79,8 +79,7 @@ def _verified(registry: Registry, backup: Backup | str, workers: int | None) -> 
     if not entry.legacy:
         manifest = yield from registry.manifest(entry)
         yield from same_facets(entry, manifest)
-    seal = "" if entry.digest else entry.seal or ""  # the digest proves more, and costs less
-    found = yield from content(entry.relation, workers, seal=seal)
+    found = yield from content_of(entry, workers)
     against = same_content(entry, found)
     if manifest is not None and entry.digest is None and not entry.transplanted:
         yield from _same_files(entry, manifest)
@@ -92,11 +91,18 @@ def _verified(registry: Registry, backup: Backup | str, workers: int | None) -> 
     return Verification(entry, found.rows, FACETS if manifest else (), against)
 
 
-def content(
+def content_of(backup: Backup, workers: int | None = None) -> Flow[Content]:
+    """A flow that counts and hashes the rows of *backup*, as `content` does."""
+    sealed = backup.kind != "move"
+    return content(backup.relation, workers, seal=backup.seal or "", sealed=sealed)
+
+
+def content(  # noqa: PLR0913 - each says one thing about the content
     table: Name,
     workers: int | None = None,
     *,
     seal: str = "",
+    sealed: bool = False,
     only: tuple[str, ...] = (),
     heirs: bool = True,
 ) -> Flow[Content]:
@@ -106,6 +112,7 @@ def content(
         table: which.
         workers: how many processes read it beside the first; by default as the server thinks fit.
         seal: see `digest`.
+        sealed: see `digest`.
         only: these columns, in this order; by default all.
         heirs: whether the rows of its partitions and heirs are counted, too.
     """
@@ -113,18 +120,26 @@ def content(
     if workers is not None:
         settings |= {"max_parallel_workers_per_gather": str(workers), "parallel_setup_cost": "0"}
         settings |= {"min_parallel_table_scan_size": "0"}
-    return (yield from under(settings, _content(table, seal, only, heirs=heirs)))
+    columns = partial(_columns, table, only)
+    as_sql = partial(digest, table, only=not heirs, seal=seal, sealed=sealed)
+    return (yield from under(settings, _content(columns, as_sql)))
 
 
-def _content(table: Name, seal: str, only: tuple[str, ...], *, heirs: bool) -> Flow[Content]:
+def _content(
+    columns: Callable[[], Flow[tuple[SourceColumn, ...]]], as_sql: Callable[..., str]
+) -> Flow[Content]:
+    sql = as_sql((yield from columns()))
+    rows, total, strangers = yield Fetch(partial(archive.digested, sql=sql))
+    return Content(rows, f"{rows}:{total}", strangers)
+
+
+def _columns(table: Name, only: tuple[str, ...]) -> Flow[tuple[SourceColumn, ...]]:
     source = yield Fetch(partial(archive.source, name=table.name, schema=table.schema))
     columns: tuple[SourceColumn, ...] = yield Fetch(partial(archive.columns, oid=source.oid))
     if only:
         known = {each.name: each for each in columns}
-        columns = tuple(known[name] for name in only)
-    sql = digest(table, columns, only=not heirs, seal=seal)
-    rows, total, strangers = yield Fetch(partial(archive.digested, sql=sql))
-    return Content(rows, f"{rows}:{total}", strangers)
+        return tuple(known[name] for name in only)
+    return columns
 
 
 def same_facets(backup: Backup, manifest: Manifest) -> Flow[None]:
@@ -166,12 +181,12 @@ def same_content(backup: Backup, found: Content) -> str:
     """
     if backup.exact:
         same_number(backup, found.rows)
-    if backup.digest is not None:
-        if found.digest != backup.digest:
-            raise BackupEdited(f"The digest of {backup.name} is another than when it was verified.")
-        return "digest"
+    if backup.digest is not None and found.digest != backup.digest:
+        raise BackupEdited(f"The digest of {backup.name} is another than when it was verified.")
     if found.strangers:
         raise BackupEdited(f"{found.strangers:,} rows of {backup.name} were written since.")
+    if backup.digest is not None:
+        return "digest"
     if backup.kind == "move":
         return "rows" if backup.exact else "nothing"
     return "seal" if backup.seal else "rows"

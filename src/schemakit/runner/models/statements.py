@@ -8,6 +8,7 @@ statement is compiled, so once for all executions.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -23,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import Insert, Update
+from sqlalchemy.sql.elements import Null
 from sqlalchemy.sql.visitors import cloned_traverse
 from sqlalchemy.types import NullType
 
@@ -88,16 +90,21 @@ def _from_select(
     rows = rows.subquery()
     value = list(rows.c)[names.index(source.key)]
     columns: Any = statement.table.c
-    given = [_typed(each, columns[name]) for each, name in zip(rows.c, names, strict=True)]
+    said = list(zip(names, getattr(statement.select, "selected_columns", ()), strict=False))
+    nulls = {name for name, element in said if isinstance(element, Null)}
+    given = [
+        _null(each, columns[name]) if name in nulls else each
+        for each, name in zip_longest(rows.c, names[: len(rows.c)])
+    ]
     with_key = select(*given, server_key(layout, type_coerce(value, source.type)))
     return statement.from_select(
         [*names, key.key], with_key, include_defaults=statement.include_insert_from_select_defaults
     )
 
 
-def _typed(value: ColumnElement[Any], column: Column[Any]) -> ColumnElement[Any]:
-    """*value* as *column* takes it: a literal without a type would be text in a subquery."""
-    return cast(value, column.type) if isinstance(value.type, NullType) else value
+def _null(value: ColumnElement[Any], column: Column[Any]) -> ColumnElement[Any]:
+    """*value*, a NULL, as *column* takes it: without a type it is text in a subquery."""
+    return value if isinstance(column.type, NullType) else cast(value, column.type)
 
 
 def _with_expression(
