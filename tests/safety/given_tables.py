@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import make_url
 
+from schemakit.catalog import archive
 from schemakit.catalog.portray import portray
+from schemakit.safety import homecoming
 
 from . import everything as given
 
@@ -36,6 +38,15 @@ async def portrayed(engine, oracle, name):
 async def run(oracle, statements):
     """Run *statements* in one transaction."""
     await oracle.execute(";\n".join(each.sql for each in statements))
+
+
+async def run_back(engine, oracle, way, portrait):
+    """Bring what *portrait* needs home, and it back."""
+    needs = homecoming.can_come(portrait)
+    async with engine.begin() as connection:
+        found = await connection.run_sync(archive.away, needs)
+    statements = homecoming.home(homecoming.coming(portrait, found))
+    await run(oracle, (*statements, *way.back))
 
 
 async def run_proofs(oracle, way):

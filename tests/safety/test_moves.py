@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 from tests.safety import everything as given
 from tests.safety.dump import changed, dumped
-from tests.safety.given_tables import CASES, dsn_of, make, portrayed, run, run_proofs
+from tests.safety.given_tables import CASES, dsn_of, make, portrayed, run, run_back, run_proofs
 
 from schemakit.catalog.differences import differences
 from schemakit.safety.moves import move
@@ -21,10 +21,11 @@ async def same(engine, before):
 async def test_away_and_back_it_is_the_same(engine, oracle, case):
     name = await make(oracle, case)
     before = await dumped(dsn_of(engine))
-    way = move(await portrayed(engine, oracle, name), 'place"; of it')
+    was = await portrayed(engine, oracle, name)
+    way = move(was, 'place"; of it')
     await run(oracle, way.away)
     assert await oracle.fetchval("SELECT to_regclass($1)", name) is None
-    await run(oracle, way.back)
+    await run_back(engine, oracle, way, was)
     await run_proofs(oracle, way)
     assert await same(engine, before)
 
@@ -35,7 +36,7 @@ async def test_away_and_back_its_portrait_is_the_same(engine, oracle, case):
     before = await portrayed(engine, oracle, name)
     way = move(before, "place")
     await run(oracle, way.away)
-    await run(oracle, way.back)
+    await run_back(engine, oracle, way, before)
     await run_proofs(oracle, way)
     found = differences(before, await portrayed(engine, oracle, name))
     assert [str(each) for each in found if not each.object.startswith(ANEW)] == []
@@ -44,9 +45,10 @@ async def test_away_and_back_its_portrait_is_the_same(engine, oracle, case):
 async def test_a_materialised_view_keeps_its_rows(engine, oracle):
     name = await make(oracle, "everything")
     moment = await oracle.fetchval('SELECT max(at) FROM other."mat; view"')
-    way = move(await portrayed(engine, oracle, name), "place")
+    was = await portrayed(engine, oracle, name)
+    way = move(was, "place")
     await run(oracle, way.away)
-    await run(oracle, way.back)
+    await run_back(engine, oracle, way, was)
     assert await oracle.fetchval('SELECT max(at) FROM other."mat; view"') == moment
 
 
@@ -61,10 +63,11 @@ async def test_a_leaf_leaves_its_tree_and_takes_its_place_again(engine, oracle, 
     if "mid" in leaf:  # ATTACH would make the index that is on few leaves yet
         await oracle.execute('DROP INDEX forest."on only"')
     before = await dumped(dsn_of(engine))
-    way = move(await portrayed(engine, oracle, leaf), "leaf")
+    was = await portrayed(engine, oracle, leaf)
+    way = move(was, "leaf")
     await run(oracle, way.away)
     assert await oracle.fetchval("SELECT to_regclass($1)", leaf) is None
-    await run(oracle, way.back)
+    await run_back(engine, oracle, way, was)
     await run_proofs(oracle, way)
     assert await same(engine, before)
 
@@ -73,19 +76,21 @@ async def test_meanwhile_another_table_has_its_name_and_is_moved_too(engine, ora
     script = "CREATE TABLE t (id serial PRIMARY KEY, x text UNIQUE); CREATE INDEX i ON t (x, id)"
     await oracle.execute(script + "; INSERT INTO t (x) VALUES ('first')")
     before = await dumped(dsn_of(engine))
-    first = move(await portrayed(engine, oracle, "t"), "first")
+    was = await portrayed(engine, oracle, "t")
+    first = move(was, "first")
     await run(oracle, first.away)
     await oracle.execute(script + "; INSERT INTO t (x) VALUES ('second')")
     second = move(await portrayed(engine, oracle, "t"), "second")
     await run(oracle, second.away)
-    await run(oracle, first.back)
+    await run_back(engine, oracle, first, was)
     assert await oracle.fetchval("SELECT x FROM second.t") == "second"
     await oracle.execute("DROP SCHEMA second CASCADE")
     assert await same(engine, before)
 
 
 async def test_nothing_of_the_living_reaches_it_or_is_held_by_it(engine, oracle):
-    way = move(await portrayed(engine, oracle, await make(oracle, "everything")), "place")
+    was = await portrayed(engine, oracle, await make(oracle, "everything"))
+    way = move(was, "place")
     await run(oracle, way.away)
     moved = f"place.{given.TABLE}"
     assert await oracle.fetchval(f"SELECT count(*) FROM ONLY {moved}") == 49
@@ -104,10 +109,11 @@ async def test_a_foreign_key_that_holds_no_more_comes_back_unproven(engine, orac
         INSERT INTO t VALUES (1);
         CREATE TABLE c (t int CONSTRAINT fk REFERENCES t);
         INSERT INTO c VALUES (1)""")
-    way = move(await portrayed(engine, oracle, "t"), "place")
+    was = await portrayed(engine, oracle, "t")
+    way = move(was, "place")
     await run(oracle, way.away)
     await oracle.execute("INSERT INTO c VALUES (2)")
-    await run(oracle, way.back)
+    await run_back(engine, oracle, way, was)
     (proof,) = way.proofs
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await run(oracle, proof.statements)
@@ -132,9 +138,10 @@ DROPS = 'DROP DOMAIN moody; DROP TYPE "mo;od"; DROP FUNCTION touch()'
 
 
 async def away(engine, oracle, name):
-    way = move(await portrayed(engine, oracle, name), f"place of {name}")
+    was = await portrayed(engine, oracle, name)
+    way = move(was, f"place of {name}")
     await run(oracle, way.away)
-    return way
+    return way, was
 
 
 async def test_types_and_functions_that_only_archived_tables_need_can_be_dropped(engine, oracle):
@@ -143,8 +150,8 @@ async def test_types_and_functions_that_only_archived_tables_need_can_be_dropped
     one = await away(engine, oracle, "one")
     two = await away(engine, oracle, "two")
     await oracle.execute(DROPS)
-    await run(oracle, one.back)
-    await run(oracle, two.back)
+    await run_back(engine, oracle, *one)
+    await run_back(engine, oracle, *two)
     assert await same(engine, before)
 
 
@@ -153,8 +160,8 @@ async def test_what_is_not_dropped_is_exchanged_for_the_original(engine, oracle)
     before = await dumped(dsn_of(engine))
     one = await away(engine, oracle, "one")
     two = await away(engine, oracle, "two")
-    await run(oracle, two.back)
-    await run(oracle, one.back)
+    await run_back(engine, oracle, *two)
+    await run_back(engine, oracle, *one)
     assert await same(engine, before)
 
 
@@ -174,7 +181,7 @@ async def test_a_function_that_was_replaced_meanwhile_keeps_its_new_code(engine,
     await oracle.execute("""
         CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS
           $f$ BEGIN NEW.note := 'new code'; RETURN NEW; END $f$""")
-    await run(oracle, one.back)
+    await run_back(engine, oracle, *one)
     await oracle.execute("INSERT INTO one DEFAULT VALUES")
     assert await oracle.fetchval("SELECT note FROM one WHERE id = 2") == "new code"
 
@@ -188,12 +195,13 @@ async def test_a_role_that_owns_the_table_alone_moves_it_alone(engine, oracle, c
         GRANT CREATE ON SCHEMA public TO {given.OWNER};
         ALTER TABLE one OWNER TO {given.OWNER}""")
     before = await dumped(dsn_of(engine))
-    way = move(await portrayed(engine, oracle, "one"), "place")
+    was = await portrayed(engine, oracle, "one")
+    way = move(was, "place")
     own = await connect()
     await own.execute(f"SET ROLE {given.OWNER}")
     await run(own, way.away)
     assert await oracle.fetchval("SELECT 'touch()'::regprocedure::text") == "touch()"
-    await run(own, way.back)
+    await run_back(engine, own, way, was)
     assert await same(engine, before)
 
 
@@ -205,9 +213,9 @@ async def test_a_view_that_reads_the_living_too_is_emptied_and_filled_again(engi
         CREATE VIEW mixed WITH (security_barrier) AS SELECT t.id, x FROM t JOIN living USING (id);
         CREATE VIEW over AS SELECT x FROM mixed""")
     before = await dumped(dsn_of(engine))
-    way = await away(engine, oracle, "t")
+    way, was = await away(engine, oracle, "t")
     await oracle.execute("ALTER TABLE living ALTER id TYPE bigint; DROP TABLE living")
     await oracle.execute("CREATE TABLE living (id int); INSERT INTO living VALUES (1)")
-    await run(oracle, way.back)
+    await run_back(engine, oracle, way, was)
     assert await oracle.fetchval("SELECT x FROM over") == "a"
     assert await same(engine, before)

@@ -2,7 +2,7 @@
 
 from tests.safety import odd_tables as odd
 from tests.safety.dump import changed, dumped, ordered
-from tests.safety.given_tables import dsn_of, major_of, portrayed, run, run_proofs
+from tests.safety.given_tables import dsn_of, major_of, portrayed, run, run_back, run_proofs
 from tests.safety.test_remake import made_anew
 
 from schemakit.catalog.differences import differences
@@ -14,10 +14,11 @@ async def test_moved_away_and_back_each_is_the_same(engine, oracle):
     await oracle.execute(odd.script(major))
     before = await dumped(dsn_of(engine))
     for name in sorted(set(odd.names(major)) - odd.NOT_MOVED):
-        way = move(await portrayed(engine, oracle, name), "place")
+        was = await portrayed(engine, oracle, name)
+        way = move(was, "place")
         await run(oracle, way.away)
         assert await oracle.fetchval("SELECT to_regclass($1)", name) is None
-        await run(oracle, way.back)
+        await run_back(engine, oracle, way, was)
         await run_proofs(oracle, way)
     assert "\n".join(changed(before, await dumped(dsn_of(engine)))) == ""
 
@@ -44,7 +45,7 @@ async def test_of_an_heir_that_was_away_nothing_differs_but_what_it_has_declared
     way = move(before, "place")
     await run(oracle, way.away)
     assert await oracle.fetchval("SELECT count(*) FROM elder") == 0
-    await run(oracle, way.back)
+    await run_back(engine, oracle, way, before)
     assert await oracle.fetchval("SELECT count(*) FROM elder") == 1
     found = differences(before, await portrayed(engine, oracle, "heir"))
     assert {(each.facet, each.field) for each in found} == {("inheritance", "local")}

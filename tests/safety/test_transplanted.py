@@ -26,7 +26,8 @@ TABLES = """
 CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE TABLE copied (id int PRIMARY KEY, feeling mood);
 INSERT INTO copied SELECT n, 'sad' FROM generate_series(1, 5) AS n;
-CREATE TABLE moved (id serial PRIMARY KEY, x text);
+CREATE TYPE own AS ENUM ('a');
+CREATE TABLE moved (id serial PRIMARY KEY, x text, only_here own DEFAULT 'a');
 INSERT INTO moved (x) VALUES ('a'), ('b');
 CREATE VIEW seen AS SELECT * FROM moved;
 CREATE TABLE narrowed (id int PRIMARY KEY, gone text);
@@ -91,6 +92,8 @@ async def test_they_come_back(transplanted):
             "SELECT (SELECT count(*) FROM copied), (SELECT count(*) FROM seen), gone FROM narrowed"
         )
         assert tuple((await connection.exec_driver_sql(sql)).one()) == (5, 2, "kept")
+        sql = "SELECT typnamespace::regnamespace::text FROM pg_type WHERE typname = 'own'"
+        assert (await connection.exec_driver_sql(sql)).scalars().all() == ["public"]
 
 
 async def test_to_remove_one_takes_permission(transplanted):

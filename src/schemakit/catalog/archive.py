@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from schemakit.sql.name import Name
 
 from .backup import REGISTRY, Backup, Leaf, Places, PortableColumn, Source, SourceColumn, Wanted
+from .dependants import Away, Need
 from .portrait import BACKUP_MARK
+from .portray import pinned
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -171,6 +173,17 @@ def _backup(values: dict[str, Any]) -> Backup:
 def given_to_backups(connection: Connection) -> tuple[str, ...]:
     """Return the schemas that were made for backups, by their mark."""
     return tuple(row[0] for row in _rows(connection, "given_to_backups", BACKUP_MARK))
+
+
+def away(connection: Connection, needs: Iterable[Need]) -> tuple[Away, ...]:
+    """Return those of *needs*, types and functions, that lie in a schema given to a backup."""
+    columns = zip(*((str(each.oid), each.kind, each.identity) for each in needs), strict=True)
+    asked = list(map(list, columns)) or [[], [], []]
+    with pinned(connection):  # what the server writes as SQL depends on the search_path
+        rows = _rows(connection, "away", *asked, BACKUP_MARK)
+    lists = ("labels", "twin_labels", "users", "used_by")
+    values = [row._asdict() for row in rows]
+    return tuple(Away(**(each | {name: tuple(each[name]) for name in lists})) for each in values)
 
 
 def orphans(connection: Connection, schema: str) -> tuple[Name, ...]:

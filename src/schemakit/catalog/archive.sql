@@ -203,16 +203,69 @@ WITH places AS (
     JOIN inside AS i ON i.classid = d.refclassid AND i.objid = d.refobjid
    WHERE d.classid IN ('pg_rewrite'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass,
                        'pg_attrdef'::regclass, 'pg_policy'::regclass, 'pg_class'::regclass)
-      OR d.classid = 'pg_proc'::regclass
+      OR d.classid IN ('pg_proc'::regclass, 'pg_type'::regclass)
      AND NOT EXISTS (SELECT FROM inside AS p WHERE p.classid = d.classid AND p.objid = d.objid)
 )
 SELECT DISTINCT pg_catalog.pg_describe_object(classid, objid, objsubid)
   FROM depending
   LEFT JOIN pg_catalog.pg_class AS c ON c.oid = depending.relation
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
- WHERE classid = 'pg_proc'::regclass
+ WHERE classid IN ('pg_proc'::regclass, 'pg_type'::regclass)
     OR (c.relnamespace NOT IN (SELECT oid FROM places) AND n.nspname <> 'pg_toast')
  ORDER BY 1
+
+-- name: away
+-- Those of the types and functions $1 (of the kinds $2) that lie in a schema with the comment $4; and
+-- what is called $3, as they were, in their stead. An array stands for the type of its elements, a
+-- composite type's columns and a domain's checks for the type.
+WITH asked AS (
+  SELECT a.oid::oid AS oid, a.identity,
+         CASE WHEN a.kind IN ('type', 'domain') THEN 'pg_catalog.pg_type'::regclass
+              ELSE 'pg_catalog.pg_proc'::regclass END AS classid
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS a (oid, kind, identity)
+), found AS MATERIALIZED (
+  SELECT asked.classid, asked.oid, n.nspname::text AS place,
+         CASE WHEN asked.classid = 'pg_catalog.pg_type'::regclass
+              THEN pg_catalog.to_regtype(asked.identity)::oid
+              ELSE pg_catalog.to_regprocedure(asked.identity)::oid END AS twin
+    FROM asked
+    LEFT JOIN pg_catalog.pg_type AS t
+      ON asked.classid = 'pg_catalog.pg_type'::regclass AND t.oid = asked.oid
+    LEFT JOIN pg_catalog.pg_proc AS p
+      ON asked.classid = 'pg_catalog.pg_proc'::regclass AND p.oid = asked.oid
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = coalesce(t.typnamespace, p.pronamespace)
+   WHERE pg_catalog.obj_description(n.oid, 'pg_namespace') = $4::text
+), users AS MATERIALIZED (
+  SELECT f.twin, d.classid, d.objid, d.objsubid, other.twin AS by
+    FROM found AS f
+    CROSS JOIN LATERAL (
+      SELECT f.twin
+       UNION ALL
+      SELECT typarray FROM pg_catalog.pg_type
+       WHERE f.classid = 'pg_catalog.pg_type'::regclass AND oid = f.twin AND typarray <> 0
+    ) AS spelling (oid)
+    JOIN pg_catalog.pg_depend AS d
+      ON d.refclassid = f.classid AND d.refobjid = spelling.oid AND d.deptype IN ('n', 'a')
+    LEFT JOIN pg_catalog.pg_class AS c
+      ON d.classid = 'pg_catalog.pg_class'::regclass AND c.oid = d.objid AND c.relkind = 'c'
+    LEFT JOIN pg_catalog.pg_constraint AS con
+      ON d.classid = 'pg_catalog.pg_constraint'::regclass AND con.oid = d.objid
+    LEFT JOIN found AS other
+      ON other.twin = coalesce(nullif(c.reltype, 0), nullif(con.contypid, 0), d.objid)
+)
+SELECT f.oid::bigint AS oid, f.place,
+       ARRAY(SELECT enumlabel::text FROM pg_catalog.pg_enum
+              WHERE enumtypid = f.oid ORDER BY enumsortorder) AS labels,
+       f.twin::bigint AS twin,
+       ARRAY(SELECT enumlabel::text FROM pg_catalog.pg_enum
+              WHERE enumtypid = f.twin ORDER BY enumsortorder) AS twin_labels,
+       CASE WHEN f.classid = 'pg_catalog.pg_proc'::regclass
+            THEN pg_catalog.pg_get_functiondef(f.twin) END AS twin_definition,
+       ARRAY(SELECT DISTINCT pg_catalog.pg_describe_object(u.classid, u.objid, u.objsubid)
+               FROM users AS u WHERE u.twin = f.twin AND u.by IS NULL ORDER BY 1) AS users,
+       ARRAY(SELECT DISTINCT u.by::bigint
+               FROM users AS u WHERE u.twin = f.twin AND u.by <> f.twin) AS used_by
+  FROM found AS f
 
 -- name: given_to_backups
 -- The schemas that have the comment $1.

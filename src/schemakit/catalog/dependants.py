@@ -155,3 +155,28 @@ class Need:
     acl: tuple[str, ...] | None = None
     comment: str | None = None
     needed_by: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A type or function that lies in a schema that a backup was given, and its twin at home.
+
+    Attributes:
+        oid: its oid.
+        place: the schema that it lies in.
+        labels: of an enum, in their order.
+        twin: the oid of what has its place and its name; None if nothing has.
+        twin_labels: of that, if it is an enum.
+        twin_definition: the CREATE of that, if it is a function.
+        users: in words what needs that, and is no such twin itself.
+        used_by: the oids of such twins that need it.
+    """
+
+    oid: int
+    place: str
+    labels: tuple[str, ...] = ()
+    twin: int | None = None
+    twin_labels: tuple[str, ...] = ()
+    twin_definition: str | None = None
+    users: tuple[str, ...] = ()
+    used_by: tuple[int, ...] = ()

@@ -31,7 +31,8 @@ class Move:
     Attributes:
         places: the schemas that are made for it, by the schemas that its objects come from.
         away: one step: all of it or nothing.
-        back: one step; the places are gone after it. Foreign keys are put back NOT VALID.
+        back: one step, once what it needs is home (`homecoming`); the places are gone after it.
+            Foreign keys are put back NOT VALID.
         proofs: what makes them valid again, after *back*, each in a savepoint.
         left: what still ties it to the living, in words: it can only be told.
     """
@@ -99,7 +100,6 @@ def _back(
     portrait: Portrait, places: dict[str, str], keys: tuple[foreign_keys.ForeignKey, ...]
 ) -> Iterator[Statement]:
     yield pins()
-    yield from twins.back(portrait)
     for relation in (*portrait.tables, *portrait.views):
         yield _moved(relation, places[relation.schema], relation.schema)
     for statistics in _statistics(portrait):

@@ -29,9 +29,9 @@ from .copying import Copy
 from .counting import rows_of
 from .moving import SPOKEN
 from .pins import WHOLE, under
+from .proving import attempted, proven
 from .registry import Registry
 from .results import Restored
-from .returning import attempted, proven
 from .sending import sent
 from .verifying import refuse_damaged, same_facets
 

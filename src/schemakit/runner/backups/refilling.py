@@ -23,11 +23,12 @@ from . import keeping, sources
 from .copying import Copy
 from .counting import rows_of
 from .elsewhere import makeable
+from .homing import ready
 from .moving import RESTORING, SPOKEN, Drop
 from .pins import under
+from .proving import proven
 from .registry import Registry
 from .results import Restored
-from .returning import proven
 from .sending import sent
 from .verifying import content, refuse_damaged, same_facets
 
@@ -147,6 +148,7 @@ class Refilling:
         return replace(done, overwritten=overwritten)
 
     def _anew(self, portrait: Portrait) -> Flow[Restored]:
+        yield from ready(portrait)
         portrait, alone = yield from makeable(portrait)
         way = remake(portrait)
         yield from sent(way.tables)

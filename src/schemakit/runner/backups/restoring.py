@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from schemakit.catalog import archive
 from schemakit.catalog.backup import Backup, shown
+from schemakit.catalog.dependants import Need
 from schemakit.catalog.table import Table
 from schemakit.errors import (
     BackupAltered,
@@ -18,11 +19,15 @@ from schemakit.errors import (
     RestoreRefused,
 )
 from schemakit.runner.flow import Fetch, Flow, Run
+from schemakit.safety import twins
 from schemakit.safety.manifest import Manifest
 from schemakit.safety.refill import read_back
 from schemakit.sql.name import Name, quote
 
 from .columns import ColumnReturn
+from .homing import ready
+from .moving import SPOKEN
+from .pins import under
 from .refilling import Refilling
 from .registry import Registry
 from .results import Restored
@@ -102,18 +107,24 @@ def beside(registry: Registry, backup: Backup, to: Name) -> Flow[Restored]:
     Its columns are of their types, and NOT NULL where they were, with the primary key; it has no
     other constraint, no index and no default.
     """
+    return (yield from under(SPOKEN, _beside(registry, backup, to)))
+
+
+def _beside(registry: Registry, backup: Backup, to: Name) -> Flow[Restored]:
     if not backup.there:
         raise BackupMissing(f"{shown(backup.relation)} is not there.")
     target = Name(to.name, to.schema or backup.original.schema)
     yield from _refuse_taken(target)
     table: Table | None = None
+    manifest: Manifest | None = None
     if not backup.legacy:
         manifest = yield from registry.manifest(backup)
         table = _held(manifest)
     columns = "*"
-    if table is not None:
+    if table is not None and manifest is not None:
+        at_home = yield from ready(manifest.portrait)
         table = yield from _readable(backup, table)
-        columns = selected(backup, table)
+        columns = selected(backup, table, () if at_home else twins.going_along(manifest.portrait))
     sql = f"CREATE TABLE {target} AS SELECT {columns} FROM {backup.relation}"  # noqa: S608 - quoted names
     tag: str = yield Run(sql, long=True)
     if table is not None and (actions := list(_marked(table))):
@@ -150,11 +161,23 @@ def _readable(backup: Backup, table: Table) -> Flow[Table]:
     return replace(table, columns=tuple(columns))
 
 
-def selected(backup: Backup, table: Table) -> str:
-    """Return the values of a backup's columns: a move has them, a copy keeps some as text."""
-    if backup.kind == "move":
-        return ", ".join(quote(each.name) for each in table.columns)
-    return ", ".join(f"{read_back(each)} AS {quote(each.name)}" for each in table.columns)
+def selected(backup: Backup, table: Table, away: Iterable[Need] = ()) -> str:
+    """Return the values of a backup's columns: a move has them, a copy keeps some as text.
+
+    Args:
+        backup: which.
+        table: it, with the types of its columns where it lived.
+        away: of a move, those of its types that lie with it, while others have their places.
+    """
+    if backup.kind != "move":
+        return ", ".join(f"{read_back(each)} AS {quote(each.name)}" for each in table.columns)
+    own = {f"{each.identity}{array}" for each in away for array in ("", "[]")}
+    return ", ".join(
+        f"CAST(CAST({quote(each.name)} AS text) AS {each.type}) AS {quote(each.name)}"
+        if each.type in own
+        else quote(each.name)
+        for each in table.columns
+    )
 
 
 def _marked(table: Table) -> Iterator[str]:

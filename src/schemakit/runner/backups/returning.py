@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-
-from sqlalchemy.exc import DBAPIError
 
 from schemakit.catalog import archive
 from schemakit.catalog.backup import Backup, Source, Wanted, shown
+from schemakit.catalog.kept import renumbered
+from schemakit.catalog.portrait import Portrait
+from schemakit.catalog.portray import portray
 from schemakit.errors import BackupMissing, RestoreRefused
-from schemakit.runner import broken
 from schemakit.runner.flow import Fetch, Flow, Run
-from schemakit.safety.foreign_keys import Proof
 from schemakit.safety.manifest import Manifest
 from schemakit.safety.moves import move
-from schemakit.sql.plan import Statement
 
 from .counting import rows_of
+from .homing import home
 from .moving import RESTORING, SPOKEN, Drop
 from .pins import under
+from .proving import proven
 from .registry import Registry
 from .results import Restored
 from .sending import sent
 from .verifying import content, same_content, same_facets, same_number
-
-#: NOT NULL, foreign key, unique, check and exclusion violations.
-_VIOLATIONS = frozenset({"23502", "23503", "23505", "23514", "23P01"})
-_SAVEPOINT = "schemakit_proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +54,20 @@ class Return:
         if not self.backup.there:
             raise BackupMissing(f"{shown(self.backup.relation)} is not there.")
         manifest = yield from self.registry.manifest(self.backup)
+        if self.backup.transplanted:
+            now: Portrait = yield Fetch(partial(portray, oid=self.backup.oid))
+            manifest = replace(manifest, portrait=renumbered(manifest.portrait, now))
         yield from self._refuse_orphan(manifest)
         if not (yield from self.registry.forgotten(self.backup)):
             raise BackupMissing(f"{self.backup.name} was restored or removed by another process.")
         rows, exact = yield from self._looked_at(manifest)
         overwritten = yield from self._out_of_the_way()
+        left = yield from home(manifest.portrait, manifest.places)
         way = move(manifest.portrait, self.backup.name)
         yield from sent(way.back)
         unproven = yield from proven(way.proofs)
         name = self.backup.original
-        return Restored(name, self.backup, rows, overwritten, unproven, exact=exact)
+        return Restored(name, self.backup, rows, overwritten, unproven, left, exact)
 
     def _looked_at(self, manifest: Manifest) -> Flow[tuple[int, bool]]:
         """A flow that counts what comes back, and compares it with what is known of it.
@@ -111,27 +110,3 @@ class Return:
             raise RestoreRefused(f"There is another {shown(name)} now.")
         drop = Drop(name, self.registry, self.days, reason=self.reason, action=RESTORING)
         return (yield from drop.flow())
-
-
-def proven(proofs: Iterable[Proof]) -> Flow[tuple[str, ...]]:
-    """A flow that proves foreign keys, each by itself; returns in words those that do not hold."""
-    unproven: list[str] = []
-    for proof in proofs:
-        if not (yield from attempted(proof.statements)):
-            missing = ", which is missing now" if proof.puts_back else ""
-            unproven.append(f"foreign key {proof.constraint} of {shown(proof.table)}{missing}")
-    return tuple(unproven)
-
-
-def attempted(statements: Iterable[Statement]) -> Flow[bool]:
-    """A flow that runs *statements*, unless rows break what they claim; says whether it did."""
-    yield Run(f"SAVEPOINT {_SAVEPOINT}")
-    try:
-        yield Run(";\n".join(each.sql for each in statements), long=True)
-    except DBAPIError as error:
-        if getattr(broken.origin(error), "sqlstate", None) not in _VIOLATIONS:
-            raise
-        yield Run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}")
-        return False
-    yield Run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
-    return True

@@ -8,7 +8,8 @@ from functools import partial
 
 from schemakit.catalog import archive
 from schemakit.catalog.backup import Backup, SourceColumn, shown
-from schemakit.catalog.differences import FACETS, Difference, differences
+from schemakit.catalog.differences import FACETS, Difference
+from schemakit.catalog.kept import damages
 from schemakit.catalog.portrait import Portrait
 from schemakit.catalog.portray import portray
 from schemakit.errors import BackupAltered, BackupEdited, BackupMissing, BackupTruncated
@@ -153,8 +154,7 @@ def same_facets(backup: Backup, manifest: Manifest) -> Flow[None]:
     now: Portrait = yield Fetch(partial(portray, oid=backup.oid))
     if manifest.kept is None:
         return
-    ignoring = ("identity of objects",) if backup.transplanted else ()
-    found = differences(manifest.kept, now, ignoring=ignoring)
+    found = damages(manifest.kept, now, transplanted=backup.transplanted)
     gone = [each for each in found if each.now is None and not each.field]
     if gone:
         raise _error(BackupMissing, gone)
