@@ -69,6 +69,8 @@ class Refilling:
         name = self.backup.original
         live: Source | None
         live = yield Fetch(partial(archive.source, name=name.name, schema=name.schema))
+        if manifest.part:
+            self._refuse_part(there=live is not None)
         if live is None:
             done = yield from self._anew(manifest.portrait)
         else:
@@ -78,13 +80,20 @@ class Refilling:
             yield from self.registry.forgotten(self.backup)
         return done
 
+    def _refuse_part(self, *, there: bool) -> None:
+        """Refuse some of the rows in the place of all, whether the table is there or gone."""
+        state = "there" if there else "gone"
+        detail = (
+            f"{self.backup.name} holds some of the rows only, and {shown(self.backup.original)} "
+            f"is {state}."
+        )
+        remedy = (
+            "restore it beside the table with to=… (--to), and merge the rows by hand"
+            f"{'' if there else ', into a table that you have made again'}."
+        )
+        raise RestoreRefused(detail, remedy=remedy)
+
     def _over(self, manifest: Manifest, found: Source) -> Flow[Restored]:
-        if manifest.part:
-            detail = (
-                f"{self.backup.name} holds some of the rows only, and {shown(found.name)} is there."
-            )
-            remedy = "restore it beside the table with to=… (--to), and merge the rows by hand."
-            raise RestoreRefused(detail, remedy=remedy)
         sources.refuse_strangers(found)
         live = yield from sources.held(found, "ACCESS EXCLUSIVE")
         now: Portrait = yield Fetch(partial(portray, oid=live.oid, heirs=False))
