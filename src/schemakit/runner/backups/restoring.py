@@ -15,6 +15,7 @@ from schemakit.errors import (
     BackupEdited,
     BackupMissing,
     BackupTruncated,
+    HasDependants,
     RestoreRefused,
 )
 from schemakit.runner.flow import Fetch, Flow, Run
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 _SALVAGE = (
     "what is left of it can be had beside the table with to=… (--to), to be merged by hand; a "
     "table that was moved away comes back as it is with unverified=True (--unverified)."
+)
+#: A restore never takes along what did not depend on the table when it was backed up.
+_IN_THE_WAY = (
+    "drop those first and make them again afterwards, or restore beside the table with to=… (--to)."
 )
 
 
@@ -67,6 +72,9 @@ class Restore:
             return (yield from self._restored())
         except (BackupTruncated, BackupEdited, BackupAltered) as error:
             error.remedy = _SALVAGE
+            raise
+        except HasDependants as error:
+            error.remedy = _IN_THE_WAY
             raise
 
     def _restored(self) -> Flow[Restored]:
