@@ -19,6 +19,7 @@ from schemakit.safety.moves import move
 from schemakit.sql.plan import Statement
 
 from .counting import rows_of
+from .elsewhere import parents_there
 from .moving import SPOKEN, Drop
 from .pins import under
 from .registry import Registry
@@ -59,6 +60,7 @@ class Return:
         if not self.backup.there:
             raise BackupMissing(f"{shown(self.backup.relation)} is not there.")
         manifest = yield from self.registry.manifest(self.backup)
+        yield from parents_there(manifest.portrait)
         if not (yield from self.registry.forgotten(self.backup)):
             raise BackupMissing(f"{self.backup.name} was restored or removed by another process.")
         rows, exact = yield from self._looked_at(manifest)
