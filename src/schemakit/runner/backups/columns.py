@@ -29,6 +29,7 @@ from .copying import Copy
 from .counting import rows_of
 from .moving import SPOKEN
 from .pins import WHOLE, under
+from .referring import refuse_irrevocable
 from .registry import Registry
 from .results import Restored
 from .returning import attempted, proven
@@ -88,6 +89,7 @@ class ColumnDrop:
         if missing:
             detail = f"{shown(source.name)} has no column {', '.join(sorted(missing))}."
             raise TableUnknown(detail, remedy="give the names as the catalog has them, unquoted.")
+        yield from refuse_irrevocable(source.name, [source.oid], self.columns)
         rows = yield from rows_of(source)
         losses = [Loss("column", f"{shown(source.name)}.{name}", *rows) for name in self.columns]
         return permitted("drop_column", losses, reason=self.reason)

@@ -24,6 +24,7 @@ from . import sources
 from .copying import kept_for
 from .counting import rows_of
 from .pins import PLAIN, WHOLE, under
+from .referring import refuse_irrevocable
 from .registry import Registry, closed
 from .sending import sent
 
@@ -97,6 +98,8 @@ class Drop:
         if others:
             detail = f"To move {shown(source.name)} takes the rights of {', '.join(others)}."
             raise AccessDenied(detail, remedy="GRANT those roles to it, or connect as a superuser.")
+        if any(each.references for table in portrait.tables for each in table.constraints):
+            yield from refuse_irrevocable(source.name, [each.oid for each in portrait.tables])
         rows = yield from rows_of(source)
         loss = Loss("table", shown(source.name), *rows, dependants=with_it)
         return portrait, rows, permitted(self.action, [loss], reason=self.reason)
