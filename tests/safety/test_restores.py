@@ -184,6 +184,17 @@ async def test_beside_the_table_under_another_name(engine, oracle, table):
         await restore_backup(engine, backup, overwrite=True, settings=ALLOWED)
 
 
+async def test_beside_it_in_a_schema(engine, oracle, table):
+    await oracle.execute("CREATE SCHEMA app")
+    backup = await backup_table(engine, "t")
+    done = await restore_backup(engine, backup, to="a.b", schema="app")
+    assert (done.table, done.rows) == (Name("a.b", "app"), 2)
+    done = await restore_backup(engine, backup, to=Name("c", "app"), schema="public")
+    assert done.table == Name("c", "app")
+    with pytest.raises(ConfigurationError, match=r"says where to=… is made"):
+        await restore_backup(engine, backup, schema="app")
+
+
 async def test_a_copy_is_kept_unless_told(engine, oracle, table):
     backup = await backup_table(engine, "t")
     await oracle.execute("DROP TABLE t")

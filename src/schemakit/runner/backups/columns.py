@@ -13,7 +13,6 @@ from schemakit.catalog.portray import portray
 from schemakit.catalog.table import Column
 from schemakit.errors import (
     BackupMissing,
-    ConfigurationError,
     RestoreRefused,
     TableUnknown,
 )
@@ -169,15 +168,3 @@ def _update(backup: Backup, columns: Iterable[Column], key: Iterable[Column]) ->
         f"UPDATE {backup.original} AS live SET {values}"  # noqa: S608 - quoted names
         f" FROM (SELECT {kept} FROM {backup.relation}) AS kept WHERE {same}"
     )
-
-
-def chosen(columns: str | Iterable[str]) -> tuple[str, ...]:
-    """Return the names that a caller gave: one, or several.
-
-    Raises:
-        ConfigurationError: it is none.
-    """
-    names = (columns,) if isinstance(columns, str) else tuple(columns)
-    if not names:
-        raise ConfigurationError("No column is named.", remedy="name one, or several.")
-    return names
