@@ -193,7 +193,7 @@ async def cleanup(
     async with call.engine(directory=False) as engine:
         done = await remove(engine, backups or None, dry_run=True)
         chosen = _matching(done.removed, only["table"], only["schema"], only["revision"])
-        done = safety.Cleaned(chosen, dry_run=True)
+        done = safety.Cleaned(chosen, dry_run=dry_run)
         if chosen and not dry_run:
             if not yes and not confirmed(call.output, f"{text.removal(chosen)}\nRemove them?"):
                 return ExitCode.FAILED

@@ -126,7 +126,26 @@ def beside(registry: Registry, backup: Backup, to: Name) -> Flow[Restored]:
     tag: str = yield Run(sql, long=True)
     if table is not None and (actions := list(_marked(table))):
         yield Run(f"ALTER TABLE {target} {', '.join(actions)}", long=True)
-    return Restored(target, backup, int(tag.rsplit(maxsplit=1)[-1]))
+    rows = int(tag.rsplit(maxsplit=1)[-1])
+    return Restored(target, backup, rows, damaged=(yield from _damaged(backup, rows)))
+
+
+def _damaged(backup: Backup, rows: int) -> Flow[str]:
+    """A flow that says in words what of a backup with *rows* rows is not as it was put away.
+
+    To look at what is left is what it was asked for, so that this refuses nothing.
+    """
+    whole = rows
+    if backup.seal:
+        sealed = f"xmin = '{int(backup.seal)}'::xid"
+        sql = f"SELECT count(*) FROM {backup.relation} WHERE {sealed}"  # noqa: S608 - a quoted name
+        whole = yield Fetch(partial(archive.counted, sql=sql))
+    if not backup.exact or whole == rows == backup.rows:
+        return ""
+    if not backup.seal:
+        return f"{backup.name} has {rows:,} rows, and had {backup.rows:,}."
+    still = f"{whole:,} of {backup.rows:,} rows are as they were put away"
+    return f"of {backup.name} {still}; it has {rows:,}."
 
 
 def _refuse_taken(target: Name) -> Flow[None]:
