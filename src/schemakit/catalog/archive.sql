@@ -57,7 +57,8 @@ SELECT a.attname::text AS name,
                      ON f.oid = ap.amproc AND f.proargtypes[0] = oc.opcintype
                   WHERE oc.opcdefault
                     AND oc.opcintype = CASE WHEN t.oid = 'varchar'::regtype THEN 'text'::regtype
-                                            ELSE t.oid END), '') AS hash
+                                            ELSE t.oid END), '') AS hash,
+       a.attgenerated <> '' AS generated
   FROM pg_catalog.pg_attribute AS a
   JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
   LEFT JOIN pg_catalog.pg_collation AS co ON co.oid = a.attcollation
