@@ -147,6 +147,32 @@ async def test_m07_an_empty_database_is_fine(backups, oracle):
     assert not await oracle.fetchval("SELECT to_regnamespace('schemakit_backups')::oid")
 
 
+async def test_with_nothing_to_remove_it_was_no_dry_run(backups, oracle, engine):
+    await oracle.execute("CREATE TABLE t AS SELECT 1 AS x")
+    await backup_table(engine, "t")
+    answer = await backups("cleanup", "--yes", "--json")
+    assert answer.json == {"removed": [], "failed": [], "dry_run": False}
+    assert (await backups("cleanup", "--dry-run", "--json")).json["dry_run"] is True
+
+
+async def test_what_is_had_of_a_damaged_backup_says_so(backups, oracle, engine):
+    await oracle.execute("CREATE TABLE t AS SELECT generate_series(1, 5000) AS x")
+    backup = await backup_table(engine, "t")
+    assert "DAMAGED" not in (await backups("restore", backup.name, "--to", "whole")).out
+    await oracle.execute(f"DELETE FROM {backup.relation} WHERE x = 1")
+    answer = await backups("restore", backup.name, "--to", "rest")
+    assert answer.code == 0
+    assert "4,999 of 5,000 rows are as they were put away; it has 4,999." in answer.out
+    await oracle.execute(f"UPDATE {backup.relation} SET x = 0 WHERE x = 2")
+    answer = await backups("restore", backup.name, "--to", "more", "--json")
+    assert answer.json["rows"] == 4999
+    assert "4,998 of 5,000 rows are as they were put away" in answer.json["damaged"]
+    moved = await drop_table(engine, "t", settings=ALLOWED)
+    await oracle.execute(f"DELETE FROM {moved.relation} WHERE x = 1")
+    answer = await backups("restore", moved.name, "--to", "left")
+    assert "has 4,999 rows, and had 5,000" in answer.out
+
+
 async def test_m08_status_of_nothing(backups, oracle, engine):
     answer = await backups("status")
     assert (answer.code, answer.err) == (0, "")

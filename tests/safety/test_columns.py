@@ -58,6 +58,22 @@ async def test_dropped_and_restored_it_is_the_same(engine, oracle, dsn, table, c
     assert changed(before, await dumped(dsn)) == []
 
 
+@pytest.mark.parametrize("columns", [["total", "gross"], ["gross", "total"]])
+@pytest.mark.parametrize(
+    "made",
+    [
+        "total int, gross int GENERATED ALWAYS AS (total * 2) STORED",
+        "gross int GENERATED ALWAYS AS (total * 2) STORED, total int",
+    ],
+)
+async def test_what_is_computed_goes_before_what_it_is_computed_from(engine, oracle, columns, made):
+    await oracle.execute(f"CREATE TABLE o (id int PRIMARY KEY, {made})")
+    await oracle.execute("INSERT INTO o (id, total) VALUES (1, 10)")
+    backup = await drop_column(engine, "o", columns, settings=ALLOWED)
+    assert (await restore_backup(engine, backup)).left == ()
+    assert tuple(await oracle.fetchrow("SELECT total, gross FROM o")) == (10, 20)
+
+
 async def test_without_permission_it_is_blocked(engine, oracle, table):
     with pytest.raises(DestructiveMigrationBlocked, match=r"column public\.t\.o: 2 rows"):
         await drop_column(engine, "t", "o")
@@ -80,7 +96,8 @@ async def test_rows_that_came_meanwhile_have_nothing_in_it(engine, oracle, table
     backup = await drop_column(engine, "t", 'C "ol', settings=ALLOWED)
     await oracle.execute("INSERT INTO t (a, b) VALUES (3, 'z'); DELETE FROM t WHERE a = 1")
     done = await restore_backup(engine, backup)
-    assert done.left == ('NOT NULL of public.t.C "ol',)
+    found = ('the values of C "ol of 1 row, whose key is not there', 'NOT NULL of public.t.C "ol')
+    assert (done.rows, done.left) == (1, found)
     found = await oracle.fetch('SELECT a, "C ""ol" FROM t ORDER BY a')
     assert [tuple(row) for row in found] == [(2, "ok"), (3, None)]
 

@@ -342,21 +342,6 @@ async def test_in_a_transaction_that_has_failed_it_is_said_so(engine, oracle, ta
             await drop_table(connection, "t", settings=ALLOWED)
 
 
-async def test_a_leaf_whose_parent_is_gone_does_not_come_back_alone(engine, oracle):
-    await oracle.execute(
-        "CREATE TABLE logs (x int) PARTITION BY LIST (x);"
-        " CREATE TABLE log_1 PARTITION OF logs FOR VALUES IN (1); INSERT INTO logs VALUES (1)"
-    )
-    leaf = await drop_table(engine, "log_1", settings=ALLOWED)
-    tree = await drop_table(engine, "logs", settings=ALLOWED)
-    with pytest.raises(RestoreRefused, match=r"belongs to table public\.logs") as caught:
-        await restore_backup(engine, leaf, settings=ALLOWED)
-    assert "to=" in caught.value.remedy
-    await restore_backup(engine, tree)
-    await restore_backup(engine, leaf, settings=ALLOWED)
-    assert await oracle.fetchval("SELECT count(*) FROM logs") == 1
-
-
 async def test_what_depends_on_the_table_in_the_way_is_named_with_a_way_that_exists(
     engine, oracle, table
 ):

@@ -276,6 +276,14 @@ async def test_a_downgrade_names_the_table_and_the_revision(engine, oracle, dire
     assert [each.kind for each in await list_backups(engine)] == ["copy"]
 
 
+async def test_an_operation_says_for_how_long_what_it_drops_is_kept(engine, oracle, directory):
+    await oracle.execute(CHUNKS)
+    body = "made = op.safe_drop_table('chunks', retention_days=90)"
+    await upgraded(engine, directory, f"{body}\nassert (made.kept_until - made.read).days >= 89")
+    (backup,) = await list_backups(engine)
+    assert (backup.kept_until - backup.created).days >= 89
+
+
 async def test_a_revision_that_fails_takes_its_backups_along(engine, oracle, directory):
     await oracle.execute(CHUNKS)
     with pytest.raises(RevisionFailed):

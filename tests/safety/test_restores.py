@@ -184,6 +184,17 @@ async def test_beside_the_table_under_another_name(engine, oracle, table):
         await restore_backup(engine, backup, overwrite=True, settings=ALLOWED)
 
 
+async def test_beside_it_in_a_schema(engine, oracle, table):
+    await oracle.execute("CREATE SCHEMA app")
+    backup = await backup_table(engine, "t")
+    done = await restore_backup(engine, backup, to="a.b", schema="app")
+    assert (done.table, done.rows) == (Name("a.b", "app"), 2)
+    done = await restore_backup(engine, backup, to=Name("c", "app"), schema="public")
+    assert done.table == Name("c", "app")
+    with pytest.raises(ConfigurationError, match=r"says where to=… is made"):
+        await restore_backup(engine, backup, schema="app")
+
+
 async def test_a_copy_is_kept_unless_told(engine, oracle, table):
     backup = await backup_table(engine, "t")
     await oracle.execute("DROP TABLE t")
@@ -221,24 +232,11 @@ async def test_nothing_is_left_of_a_restore_that_fails(engine, oracle, dsn, tabl
     assert changed(before, await dumped(dsn)) == []
 
 
-@pytest.mark.parametrize("there", [True, False])
-async def test_a_part_is_not_taken_for_the_table(engine, oracle, there):
-    await oracle.execute("CREATE TABLE parted AS SELECT generate_series(1, 5) AS x")
-    backup = await backup_table(engine, "parted", where="x < 3")
-    if not there:
-        await oracle.execute("DROP TABLE parted")
-    with pytest.raises(RestoreRefused, match="holds some of the rows only") as caught:
-        await restore_backup(engine, backup, settings=Settings(allow_destructive="a test"))
-    assert "to=" in caught.value.remedy
-    await restore_backup(engine, backup, to="beside")
-    assert await oracle.fetchval("SELECT count(*) FROM beside") == 2
-
-
 async def test_beside_the_original_it_has_the_name_that_is_said(engine, oracle):
     await oracle.execute("CREATE TABLE t AS SELECT 1 AS x; CREATE SCHEMA other")
     backup = await backup_table(engine, "t")
     done = await restore_backup(engine, backup, to="o.2", schema="other")
     assert done.table == Name("o.2", "other")
     assert await oracle.fetchval('SELECT x FROM other."o.2"') == 1
-    with pytest.raises(ConfigurationError, match="to= is not given"):
+    with pytest.raises(ConfigurationError, match="that is not given"):
         await restore_backup(engine, backup, schema="other")

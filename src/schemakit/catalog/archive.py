@@ -105,6 +105,18 @@ def strangers(connection: Connection, owners: Iterable[str]) -> tuple[str, ...]:
     return tuple(row[0] for row in _rows(connection, "strangers", sorted(set(owners))))
 
 
+def unreferable(
+    connection: Connection, oids: Iterable[int], columns: Iterable[str] | None = None
+) -> tuple[str, ...]:
+    """Return the rights that it takes to make the foreign keys of the tables *oids*, and lacks.
+
+    Of those to others of *oids* it asks for none; with *columns*, only keys of these count.
+    """
+    only = None if columns is None else list(columns)
+    rows = _rows(connection, "unreferable", list(map(str, oids)), only)
+    return tuple(row[0] for row in rows)
+
+
 def outsiders(connection: Connection, schemas: Iterable[str]) -> tuple[str, ...]:
     """Return in words what depends on what lies in *schemas*, and lies elsewhere itself."""
     return tuple(row[0] for row in _rows(connection, "outsiders", list(schemas)))

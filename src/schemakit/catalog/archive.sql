@@ -57,7 +57,8 @@ SELECT a.attname::text AS name,
                      ON f.oid = ap.amproc AND f.proargtypes[0] = oc.opcintype
                   WHERE oc.opcdefault
                     AND oc.opcintype = CASE WHEN t.oid = 'varchar'::regtype THEN 'text'::regtype
-                                            ELSE t.oid END), '') AS hash
+                                            ELSE t.oid END), '') AS hash,
+       a.attgenerated <> '' AS generated
   FROM pg_catalog.pg_attribute AS a
   JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
   LEFT JOIN pg_catalog.pg_collation AS co ON co.oid = a.attcollation
@@ -163,6 +164,31 @@ SELECT manifest::text FROM <registry> WHERE id = $1::bigint
 -- Those of the roles $1 whose rights the role has not.
 SELECT rolname::text FROM pg_catalog.pg_roles
  WHERE rolname = ANY ($1::text[]) AND NOT pg_catalog.pg_has_role(oid, 'USAGE')
+ ORDER BY 1
+
+-- name: unreferable
+-- The rights that making the foreign keys of the tables $1 (those of the columns $2, if that is not null) takes
+-- and the role has not. A key to a partitioned table has a row for each of its partitions, which need none.
+WITH k AS (
+  SELECT k.*, c.relname, c.relnamespace
+    FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_class AS c ON c.oid = k.confrelid
+   WHERE k.contype = 'f' AND k.conrelid = ANY ($1::text[]::oid[])
+     AND k.confrelid <> ALL ($1::text[]::oid[])
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS p
+                      WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid)
+     AND ($2::text[] IS NULL
+          OR EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                      WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+                        AND a.attname = ANY ($2::text[])))
+)
+SELECT DISTINCT format('REFERENCES on %s.%s', k.relnamespace::regnamespace, quote_ident(k.relname))
+  FROM k
+ WHERE NOT pg_catalog.has_table_privilege(k.confrelid, 'REFERENCES')
+   AND NOT (SELECT bool_and(pg_catalog.has_column_privilege(k.confrelid, a, 'REFERENCES'))
+              FROM unnest(k.confkey) AS a)
+ UNION
+SELECT format('USAGE on the schema %s', k.relnamespace::regnamespace)
+  FROM k WHERE NOT pg_catalog.has_schema_privilege(k.relnamespace, 'USAGE')
  ORDER BY 1
 
 -- name: files

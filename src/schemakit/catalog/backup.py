@@ -160,6 +160,7 @@ class SourceColumn:
         exact: whether values of its type that are equal to the server are the same bytes.
         key: its place in the primary key, from 1; 0 if it is not in it.
         hash: the function that gives its values a hash of 64 bits; empty if SQL can call none.
+        generated: whether it is computed from others.
     """
 
     name: str
@@ -169,6 +170,7 @@ class SourceColumn:
     exact: bool
     key: int
     hash: str
+    generated: bool
 
 
 @dataclass(frozen=True, slots=True)

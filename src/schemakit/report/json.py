@@ -202,7 +202,8 @@ def restored(value: Restored) -> Object:
 
     ``table`` (an object of ``name``, ``schema``), ``rows``, ``exact``, ``backup`` (see `backup`),
     ``overwritten`` (the backup of what was there before, or null), ``unproven`` (foreign keys that
-    do not hold any more) and ``left`` (what could not be put back), in words.
+    do not hold any more), ``left`` (what could not be put back) and ``damaged`` (with ``--to``,
+    what is not as it was put away; else empty), in words.
     """
     overwritten = value.overwritten
     return {
@@ -213,6 +214,7 @@ def restored(value: Restored) -> Object:
         "overwritten": None if overwritten is None else backup(overwritten),
         "unproven": list(value.unproven),
         "left": list(value.left),
+        "damaged": value.damaged,
     }
 
 

@@ -6,7 +6,7 @@ nothing in it: what they break, NOT NULL first of all, is tried by itself, and l
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from schemakit.catalog.portrait import Portrait
@@ -84,7 +84,7 @@ def _lost(was: Table, now: Table, names: Collection[str]) -> Table:
 
 def _added(table: Table) -> Iterator[Statement]:
     yield from belongings.sequences_made(table)
-    for column in table.columns:
+    for column in _computed_last(table.columns):
         collation = f" COLLATE {column.collation}" if column.collation else ""
         computed = (
             f" GENERATED ALWAYS AS ({column.default}) {_GENERATED[column.generated]}"
@@ -93,6 +93,20 @@ def _added(table: Table) -> Iterator[Statement]:
         )
         definition = f"{quote(column.name)} {column.type}{collation}{computed}"
         yield alter(table, f"ADD COLUMN {definition}")
+
+
+def _computed_last(columns: Sequence[Column]) -> list[Column]:
+    """*columns*, with those computed from a later one after all others.
+
+    What an expression is about is told by the names in it: to find one too many costs an order.
+    """
+    later = {
+        each.name
+        for place, each in enumerate(columns, 1)
+        if each.generated
+        and any(quote(other.name)[1:-1] in (each.default or "") for other in columns[place:])
+    }
+    return sorted(columns, key=lambda each: each.name in later)
 
 
 def _after(table: Table) -> Iterator[Statement]:

@@ -30,12 +30,17 @@ def _required(portrait: Portrait) -> Iterator[Wanted]:
                 yield Wanted("publication", publication.name)
     for role in sorted({*owners(portrait), *_grantees(portrait)} - {""}):
         yield Wanted("role", role)
-    own = {each.full_name for each in portrait.tables}
-    for table in portrait.tables:
-        for parent in table.parents:
-            if parent not in own:
-                yield Wanted("table", parent.name, parent.schema)
+    yield from parents(portrait)
     yield from _needs(portrait)
+
+
+def parents(portrait: Portrait) -> tuple[Wanted, ...]:
+    """Return the other tables that those of *portrait* are partitions or heirs of."""
+    own = {each.full_name for each in portrait.tables}
+    found = dict.fromkeys(
+        parent for table in portrait.tables for parent in table.parents if parent not in own
+    )
+    return tuple(Wanted("table", each.name, each.schema) for each in found)
 
 
 def _needs(portrait: Portrait) -> Iterator[Wanted]:

@@ -82,7 +82,7 @@ class SafeDropTable(_Ours):
     name = "op.safe_drop_table"
 
     @classmethod
-    def safe_drop_table(
+    def safe_drop_table(  # noqa: PLR0913 - each says one thing about the drop
         cls,
         operations: Operations,
         table_name: str,
@@ -90,13 +90,20 @@ class SafeDropTable(_Ours):
         schema: str | None = None,
         cascade: bool = False,
         backup: bool = True,
+        retention_days: int | None = None,
     ) -> Backup | None:
         """Drop a table by moving it into the backup schema; see `schemakit.safety.drop_table`.
 
-        Returns None where there is no such table, or no *backup* was asked for.
+        Returns None where there is no such table, or no *backup* was asked for. A downgrade that
+        is to restore it needs it: *retention_days* is as long as one shall be possible.
         """
         moved: Backup | None = operations.invoke(
-            cls(name=Name(table_name, schema), cascade=cascade, backup=backup)
+            cls(
+                name=Name(table_name, schema),
+                cascade=cascade,
+                backup=backup,
+                days=retention_days,
+            )
         )
         return moved
 

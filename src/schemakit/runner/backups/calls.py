@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 
 from schemakit.catalog.backup import Backup
@@ -17,10 +17,17 @@ from schemakit.safety.retention import days_to_keep
 from schemakit.sql.name import Name
 
 from . import keeping
+from .arguments import (
+    backup_given,
+    backups_given,
+    number_given,
+    settings_given,
+    table_given,
+    text_given,
+)
 from .copying import Copy
 from .keeping import Cleaned, Overview
 from .registry import Registry
-from .sources import named
 from .verifying import Verification, verified
 
 
@@ -62,9 +69,14 @@ async def backup_table(  # noqa: PLR0913 - each says one thing about the backup
         AccessDenied: a right is missing.
         OperationFailed: the server refused, for instance because the disk is full; nothing is left.
     """
-    settings = settings or Settings.from_environment()
+    settings = settings_given(settings)
+    name = table_given(table, schema)
+    condition = 'a condition as SQL, e.g. "id < 100"; without it, all rows'
+    text_given("where", where, condition, empty=False)
+    text_given("revision", revision, "the id of a revision, as a text")
+    number_given("max_bytes", max_bytes, "a number of bytes, e.g. 1_000_000")
     copy = Copy(
-        named(table, schema),
+        name,
         Registry(settings.backup_schema),
         days_to_keep(retention_days),
         where,
@@ -98,7 +110,7 @@ async def list_backups(
         settings: how the call behaves.
         on_event: gets every `Event`.
     """
-    settings = settings or Settings.from_environment()
+    settings = settings_given(settings)
     return await perform(
         target,
         lambda means: means.atomically(Registry(settings.backup_schema).entries),
@@ -122,7 +134,7 @@ async def backup_status(
         settings: how the call behaves.
         on_event: gets every `Event`.
     """
-    settings = settings or Settings.from_environment()
+    settings = settings_given(settings)
     return await perform(
         target,
         lambda means: means.atomically(partial(keeping.overview, Registry(settings.backup_schema))),
@@ -156,8 +168,9 @@ async def extend_backup(
     Raises:
         BackupUnknown: there is none of that name.
     """
-    settings = settings or Settings.from_environment()
-    work = partial(keeping.extended, Registry(settings.backup_schema), backup, days_to_keep(days))
+    settings = settings_given(settings)
+    registry, entry = Registry(settings.backup_schema), backup_given(backup)
+    work = partial(keeping.extended, registry, entry, days_to_keep(days))
     return await perform(
         target,
         lambda means: means.atomically(work),
@@ -198,11 +211,12 @@ async def verify_backup(
         BackupEdited: its rows are others.
         BackupAltered: its columns or other facets are others.
     """
-    settings = settings or Settings.from_environment()
-    registry = Registry(settings.backup_schema)
+    settings = settings_given(settings)
+    number_given("workers", workers, "a number of processes, e.g. 2")
+    registry, entry = Registry(settings.backup_schema), backup_given(backup)
     return await perform(
         target,
-        lambda means: verified(means, registry, backup, workers),
+        lambda means: verified(means, registry, entry, workers),
         command="verify_backup",
         settings=settings,
         on_event=on_event,
@@ -211,7 +225,7 @@ async def verify_backup(
 
 async def cleanup_backups(
     target: Target,
-    backups: Sequence[Backup | str] | None = None,
+    backups: Backup | str | Iterable[Backup | str] | None = None,
     *,
     dry_run: bool = False,
     settings: Settings | None = None,
@@ -221,7 +235,8 @@ async def cleanup_backups(
 
     Args:
         target: as for `upgrade`.
-        backups: remove these instead; for those that have not expired it takes permission.
+        backups: remove these instead, one or several; for those that have not expired it takes
+            permission.
         dry_run: only say which they are.
         settings: how the call behaves.
         on_event: gets every `Event`.
@@ -233,11 +248,12 @@ async def cleanup_backups(
         BackupUnknown: there is none of that name.
         DestructiveMigrationBlocked: one has not expired, and nobody has allowed it.
     """
-    settings = settings or Settings.from_environment()
+    settings = settings_given(settings)
     registry, reason = Registry(settings.backup_schema), reason_given(settings.allow_destructive)
+    chosen = backups_given(backups)
     return await perform(
         target,
-        lambda means: keeping.removed(means, registry, backups, reason, dry_run=dry_run),
+        lambda means: keeping.removed(means, registry, chosen, reason, dry_run=dry_run),
         command="cleanup_backups",
         settings=settings,
         on_event=on_event,

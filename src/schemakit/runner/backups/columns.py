@@ -13,7 +13,6 @@ from schemakit.catalog.portray import portray
 from schemakit.catalog.table import Column
 from schemakit.errors import (
     BackupMissing,
-    ConfigurationError,
     RestoreRefused,
     TableUnknown,
 )
@@ -23,6 +22,7 @@ from schemakit.safety.permission import Loss, permitted
 from schemakit.safety.readd import readd
 from schemakit.safety.refill import held_off, let_go, read_back
 from schemakit.sql.name import Name, quote
+from schemakit.sql.words import counted
 
 from . import sources
 from .copying import Copy
@@ -30,6 +30,7 @@ from .counting import rows_of
 from .moving import SPOKEN
 from .pins import WHOLE, under
 from .proving import attempted, proven
+from .referring import refuse_irrevocable
 from .registry import Registry
 from .results import Restored
 from .sending import sent
@@ -67,7 +68,7 @@ class ColumnDrop:
             yield from self._examined(found)
         # Writers are held off from before the copy until the column is gone; readers, for a moment.
         source = yield from sources.held(found, "SHARE")
-        reason = yield from self._examined(source)
+        reason, columns = yield from self._examined(source)
         copy = Copy(
             source.name,
             self.registry,
@@ -78,19 +79,24 @@ class ColumnDrop:
             columns=self.columns,
         )
         backup = yield from copy.flow()
-        actions = ", ".join(f"DROP COLUMN {quote(name)}" for name in self.columns)
+        actions = ", ".join(f"DROP COLUMN {quote(name)}" for name in columns)
         yield Run(f"ALTER TABLE {source.name} {actions}", long=True)
         return backup
 
-    def _examined(self, source: Source) -> Flow[str]:
+    def _examined(self, source: Source) -> Flow[tuple[str, tuple[str, ...]]]:
+        """A flow that asks whether they may go; returns why, and in which order they can."""
         known: tuple[SourceColumn, ...] = yield Fetch(partial(archive.columns, oid=source.oid))
         missing = set(self.columns) - {each.name for each in known}
         if missing:
             detail = f"{shown(source.name)} has no column {', '.join(sorted(missing))}."
             raise TableUnknown(detail, remedy="give the names as the catalog has them, unquoted.")
+        yield from refuse_irrevocable(source.name, [source.oid], self.columns)
         rows = yield from rows_of(source)
         losses = [Loss("column", f"{shown(source.name)}.{name}", *rows) for name in self.columns]
-        return permitted("drop_column", losses, reason=self.reason)
+        reason = permitted("drop_column", losses, reason=self.reason)
+        # What is computed goes first: the server does not look ahead in its list of actions.
+        computed = {each.name for each in known if each.generated}
+        return reason, tuple(sorted(self.columns, key=lambda name: name not in computed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,11 @@ class ColumnReturn:
         rows = yield from self._filled(manifest, key)
         yield from sent((*way.after, *let_go(now)))
         left: tuple[str, ...] = ()
+        if rows < self.backup.rows:
+            lost = counted(self.backup.rows - rows, "row")
+            left = (
+                f"the values of {', '.join(manifest.columns)} of {lost}, whose key is not there",
+            )
         for claim in way.claims:
             if not (yield from attempted(claim.statements)):
                 left += (claim.what,)
@@ -146,6 +157,7 @@ class ColumnReturn:
             raise RestoreRefused(detail, remedy="drop it first, or restore with to=… (--to).")
 
     def _filled(self, manifest: Manifest, key: tuple[Column, ...]) -> Flow[int]:
+        """A flow that gives the columns their values; returns how many rows have got theirs."""
         known = {each.name: each for each in manifest.portrait.table.columns}
         columns = [known[name] for name in manifest.columns if not known[name].generated]
         sealed = f"WHERE xmin = '{int(self.backup.seal)}'::xid" if self.backup.seal else ""
@@ -154,9 +166,10 @@ class ColumnReturn:
         )
         if rows != self.backup.rows:
             yield from refuse_damaged(self.backup, rows)
-        if columns and key:
-            yield Run(_update(self.backup, columns, key), long=True)
-        return rows
+        if not columns:  # what is computed has its values by itself
+            return rows
+        tag: str = yield Run(_update(self.backup, columns, key), long=True)
+        return int(tag.rsplit(maxsplit=1)[-1])
 
 
 def _update(backup: Backup, columns: Iterable[Column], key: Iterable[Column]) -> str:
@@ -167,15 +180,3 @@ def _update(backup: Backup, columns: Iterable[Column], key: Iterable[Column]) ->
         f"UPDATE {backup.original} AS live SET {values}"  # noqa: S608 - quoted names
         f" FROM (SELECT {kept} FROM {backup.relation}) AS kept WHERE {same}"
     )
-
-
-def chosen(columns: str | Iterable[str]) -> tuple[str, ...]:
-    """Return the names that a caller gave: one, or several.
-
-    Raises:
-        ConfigurationError: it is none.
-    """
-    names = (columns,) if isinstance(columns, str) else tuple(columns)
-    if not names:
-        raise ConfigurationError("No column is named.", remedy="name one, or several.")
-    return names

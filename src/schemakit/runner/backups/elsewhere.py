@@ -15,6 +15,22 @@ from schemakit.sql.name import Name
 _REMEDY = (
     "create what is missing (CREATE ROLE … for a role), or restore the rows alone with to=… (--to)."
 )
+_PARENTS = "restore {} first, or make it again; the rows alone can be had beside with to=… (--to)."
+
+
+def parents_there(portrait: Portrait) -> Flow[None]:
+    """A flow that asks whether what a table was a partition or an heir of is there to take it back.
+
+    Raises:
+        RestoreRefused: it is not; each is named.
+    """
+    wanted = required.parents(portrait)
+    missing: tuple[Wanted, ...] = yield Fetch(partial(archive.absent, wanted=wanted))
+    if missing:
+        gone = ", ".join(shown(Name(each.name, each.schema)) for each in missing)
+        verb = "are" if len(missing) > 1 else "is"
+        detail = f"{gone}, which {shown(portrait.name)} was below, {verb} not there."
+        raise RestoreRefused(detail, remedy=_PARENTS.format(gone))
 
 
 def makeable(portrait: Portrait) -> Flow[tuple[Portrait, tuple[str, ...]]]:

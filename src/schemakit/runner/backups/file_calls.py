@@ -13,6 +13,7 @@ from schemakit.runner.target import Target
 from schemakit.safety.container import Compression, zstd
 from schemakit.safety.retention import days_to_keep
 
+from .arguments import backup_given, settings_given
 from .exporting import Export
 from .importing import Import, manifest_of
 from .packing import packing
@@ -57,15 +58,16 @@ async def export_backup(  # noqa: PLR0913 - each says one thing about the export
         BackupFileFailed: the file cannot be written, for instance since the disk is full.
         ConfigurationError: there is such a file already.
     """
-    settings = settings or Settings.from_environment()
+    settings = settings_given(settings)
     command = "export_backup"
     _known(compression)
+    registry, entry = Registry(settings.backup_schema), backup_given(backup)
     progress = Progress(Reporter(on_event), command)
     async with writing(destination) as write:
         with packing(write, progress, compression) as packer:
             return await perform(
                 target,
-                Export(Registry(settings.backup_schema), backup, packer).flow,
+                Export(registry, entry, packer).flow,
                 command=command,
                 settings=settings,
                 on_event=on_event,
@@ -114,7 +116,7 @@ async def import_backup(
         BackupFileFailed: it cannot be read.
         OperationFailed: the server refused, for instance because its disk is full; nothing is left.
     """
-    settings = settings or Settings.from_environment()
+    settings = settings_given(settings)
     command, days = "import_backup", days_to_keep(retention_days)
     async with reading(source) as file:
         contents = await looked_through(file)

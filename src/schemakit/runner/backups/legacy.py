@@ -89,15 +89,17 @@ def is_whole(migration: Migration, name: str, rows: int) -> Flow[bool]:
     return found.rows == rows
 
 
-def dropped(
+def dropped(  # noqa: PLR0913 - each says one thing about the drop
     migration: Migration,
     name: Name,
     revision: str | None,
     *,
     cascade: bool,
     backup: bool,
+    days: int | None = None,
 ) -> Flow[tuple[Backup | None, int]]:
     """A flow that drops a table, by moving it away or, without a *backup*, for good."""
+    keep = days_to_keep(days)
     if (yield from there(name)) is None:
         return None, 0
     if not backup:
@@ -105,7 +107,7 @@ def dropped(
     drop = Drop(
         name,
         migration.registry,
-        days_to_keep(),
+        keep,
         cascade,
         revision,
         migration.reason,

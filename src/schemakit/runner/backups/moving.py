@@ -24,16 +24,12 @@ from . import sources
 from .copying import kept_for
 from .counting import rows_of
 from .pins import PLAIN, WHOLE, under
+from .referring import refuse_irrevocable
 from .registry import Registry, closed
 from .sending import sent
 
 #: Settings that the statements of a move SET for the transaction; others may share it.
 SPOKEN = PINNED | PLAIN | {"check_function_bodies": "off"}
-
-
-#: What a restore is called that moves another table out of the way.
-RESTORING = "restore_backup"
-_NO_CASCADE = "drop those first, for a restore takes none along; or restore beside it: to=…, --to."
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +91,15 @@ class Drop:
             detail = f"On {shown(source.name)} depend\n" + "\n".join(
                 f"  {each}" for each in with_it
             )
-            remedy = _NO_CASCADE if self.action == RESTORING else None
-            raise HasDependants(detail, dependants=with_it, remedy=remedy)
+            raise HasDependants(detail, dependants=with_it)
         others: tuple[str, ...] = ()
         if more := owners(portrait) - {portrait.table.owner}:
             others = yield Fetch(partial(archive.strangers, owners=more))
         if others:
             detail = f"To move {shown(source.name)} takes the rights of {', '.join(others)}."
             raise AccessDenied(detail, remedy="GRANT those roles to it, or connect as a superuser.")
+        if any(each.references for table in portrait.tables for each in table.constraints):
+            yield from refuse_irrevocable(source.name, [each.oid for each in portrait.tables])
         rows = yield from rows_of(source)
         loss = Loss("table", shown(source.name), *rows, dependants=with_it)
         return portrait, rows, permitted(self.action, [loss], reason=self.reason)

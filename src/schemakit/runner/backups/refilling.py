@@ -24,7 +24,7 @@ from .copying import Copy
 from .counting import rows_of
 from .elsewhere import makeable
 from .homing import ready
-from .moving import RESTORING, SPOKEN, Drop
+from .moving import SPOKEN, Drop
 from .pins import under
 from .proving import proven
 from .registry import Registry
@@ -36,9 +36,6 @@ from .verifying import content, refuse_damaged, same_facets
 _BUILDING = {"maintenance_work_mem": "256MB"}
 #: In what the table may differ from the portrait, and still take its rows back where it is.
 _PASSING = frozenset({"identity of objects", "sequence positions"})
-
-
-_ASIDE = "restore it beside the table with to=… (--to), and merge the rows by hand."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ class Refilling:
         live: Source | None
         live = yield Fetch(partial(archive.source, name=name.name, schema=name.schema))
         if manifest.part:
-            raise RestoreRefused(_partial(self.backup, there=live is not None), remedy=_ASIDE)
+            self._refuse_part(there=live is not None)
         if live is None:
             done = yield from self._anew(manifest.portrait)
         else:
@@ -83,6 +80,19 @@ class Refilling:
             yield from keeping.dropped(self.registry, self.backup)
             yield from self.registry.forgotten(self.backup)
         return done
+
+    def _refuse_part(self, *, there: bool) -> None:
+        """Refuse some of the rows in the place of all, whether the table is there or gone."""
+        state = "there" if there else "gone"
+        detail = (
+            f"{self.backup.name} holds some of the rows only, and {shown(self.backup.original)} "
+            f"is {state}."
+        )
+        remedy = (
+            "restore it beside the table with to=… (--to), and merge the rows by hand"
+            f"{'' if there else ', into a table that you have made again'}."
+        )
+        raise RestoreRefused(detail, remedy=remedy)
 
     def _over(self, manifest: Manifest, found: Source) -> Flow[Restored]:
         sources.refuse_strangers(found)
@@ -141,7 +151,7 @@ class Refilling:
             self.days,
             cascade=expected,
             reason=self.reason,
-            action=RESTORING,
+            action="restore_backup",
         )
         overwritten = yield from drop.flow()
         done = yield from self._anew(as_it_was)
@@ -167,11 +177,6 @@ class Refilling:
         rows = int(tag.rsplit(maxsplit=1)[-1])
         if rows != self.backup.rows:
             yield from refuse_damaged(self.backup, rows)
-
-
-def _partial(backup: Backup, *, there: bool) -> str:
-    table = f"{shown(backup.original)} is {'there' if there else 'not there'}"
-    return f"{backup.name} holds some of the rows only, and {table}."
 
 
 def _alone(portrait: Portrait) -> Portrait:

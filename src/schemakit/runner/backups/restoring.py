@@ -16,6 +16,7 @@ from schemakit.errors import (
     BackupEdited,
     BackupMissing,
     BackupTruncated,
+    HasDependants,
     RestoreRefused,
 )
 from schemakit.runner.flow import Fetch, Flow, Run
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 _SALVAGE = (
     "what is left of it can be had beside the table with to=… (--to), to be merged by hand; a "
     "table that was moved away comes back as it is with unverified=True (--unverified)."
+)
+#: A restore never takes along what did not depend on the table when it was backed up.
+_IN_THE_WAY = (
+    "drop those first and make them again afterwards, or restore beside the table with to=… (--to)."
 )
 
 
@@ -72,6 +77,9 @@ class Restore:
             return (yield from self._restored())
         except (BackupTruncated, BackupEdited, BackupAltered) as error:
             error.remedy = _SALVAGE
+            raise
+        except HasDependants as error:
+            error.remedy = _IN_THE_WAY
             raise
 
     def _restored(self) -> Flow[Restored]:
@@ -129,7 +137,26 @@ def _beside(registry: Registry, backup: Backup, to: Name) -> Flow[Restored]:
     tag: str = yield Run(sql, long=True)
     if table is not None and (actions := list(_marked(table))):
         yield Run(f"ALTER TABLE {target} {', '.join(actions)}", long=True)
-    return Restored(target, backup, int(tag.rsplit(maxsplit=1)[-1]))
+    rows = int(tag.rsplit(maxsplit=1)[-1])
+    return Restored(target, backup, rows, damaged=(yield from _damaged(backup, rows)))
+
+
+def _damaged(backup: Backup, rows: int) -> Flow[str]:
+    """A flow that says in words what of a backup with *rows* rows is not as it was put away.
+
+    To look at what is left is what it was asked for, so that this refuses nothing.
+    """
+    whole = rows
+    if backup.seal:
+        sealed = f"xmin = '{int(backup.seal)}'::xid"
+        sql = f"SELECT count(*) FROM {backup.relation} WHERE {sealed}"  # noqa: S608 - a quoted name
+        whole = yield Fetch(partial(archive.counted, sql=sql))
+    if not backup.exact or whole == rows == backup.rows:
+        return ""
+    if not backup.seal:
+        return f"{backup.name} has {rows:,} rows, and had {backup.rows:,}."
+    still = f"{whole:,} of {backup.rows:,} rows are as they were put away"
+    return f"of {backup.name} {still}; it has {rows:,}."
 
 
 def _refuse_taken(target: Name) -> Flow[None]:

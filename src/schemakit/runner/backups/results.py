@@ -21,6 +21,7 @@ class Restored:
             cannot be.
         left: what could not be put back, in words.
         exact: whether *rows* was counted, and not estimated.
+        damaged: with ``to=…``, what of the backup is not as it was put away, in words; else empty.
     """
 
     table: Name
@@ -30,13 +31,16 @@ class Restored:
     unproven: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     exact: bool = True
+    damaged: str = ""
 
     def __str__(self) -> str:
-        """A line, and one for each foreign key that does not hold."""
+        """A line, and one for each thing that is not as it was."""
         rows = f"{'' if self.exact else 'about '}{self.rows:,} rows"
         lines = [f"restored {shown(self.table)} from {self.backup.name}: {rows}"]
         if self.overwritten is not None:
             lines.append(f"what was there is kept as {self.overwritten.name}")
+        if self.damaged:
+            lines.append(f"DAMAGED: {self.damaged}")
         lines += [f"not valid: {each}" for each in self.unproven]
         lines += [f"not put back: {each}" for each in self.left]
         return "\n".join(lines)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from schemakit.catalog import archive
-from schemakit.catalog.backup import Backup, Source, Wanted, shown
+from schemakit.catalog.backup import Backup, Source, shown
 from schemakit.catalog.kept import renumbered
 from schemakit.catalog.portrait import Portrait
 from schemakit.catalog.portray import portray
@@ -16,8 +16,9 @@ from schemakit.safety.manifest import Manifest
 from schemakit.safety.moves import move
 
 from .counting import rows_of
+from .elsewhere import parents_there
 from .homing import home
-from .moving import RESTORING, SPOKEN, Drop
+from .moving import SPOKEN, Drop
 from .pins import under
 from .proving import proven
 from .registry import Registry
@@ -57,7 +58,7 @@ class Return:
         if self.backup.transplanted:
             now: Portrait = yield Fetch(partial(portray, oid=self.backup.oid))
             manifest = replace(manifest, portrait=renumbered(manifest.portrait, now))
-        yield from self._refuse_orphan(manifest)
+        yield from parents_there(manifest.portrait)
         if not (yield from self.registry.forgotten(self.backup)):
             raise BackupMissing(f"{self.backup.name} was restored or removed by another process.")
         rows, exact = yield from self._looked_at(manifest)
@@ -90,16 +91,6 @@ class Return:
             same_number(backup, rows[0])
         return rows
 
-    def _refuse_orphan(self, manifest: Manifest) -> Flow[None]:
-        """A flow that refuses a partition, or an heir, whose parent is not there."""
-        parents = manifest.portrait.table.parents
-        wanted = tuple(Wanted("table", each.name, each.schema) for each in parents)
-        gone: tuple[Wanted, ...] = yield Fetch(partial(archive.absent, wanted=wanted))
-        if gone:
-            detail = f"{shown(self.backup.original)} belongs to {', '.join(map(str, gone))}"
-            remedy = "restore that first; or this one beside it, as a table of its own: to=…, --to."
-            raise RestoreRefused(f"{detail}, which is not there.", remedy=remedy)
-
     def _out_of_the_way(self) -> Flow[Backup | None]:
         name = self.backup.original
         found: Source | None
@@ -108,5 +99,5 @@ class Return:
             return None
         if not self.overwrite:
             raise RestoreRefused(f"There is another {shown(name)} now.")
-        drop = Drop(name, self.registry, self.days, reason=self.reason, action=RESTORING)
+        drop = Drop(name, self.registry, self.days, reason=self.reason, action="restore_backup")
         return (yield from drop.flow())

@@ -20,13 +20,15 @@ from schemakit.safety.permission import reason_given
 from schemakit.safety.retention import days_to_keep
 from schemakit.sql.name import Name
 
+from .arguments import backup_given, names_given, settings_given, table_given, text_given
 from .calls import backup_table
-from .columns import ColumnDrop, chosen
+from .columns import ColumnDrop
 from .moving import Drop
 from .registry import Registry
 from .restoring import Restore
 from .results import Restored
-from .sources import named
+
+_REVISION = "the id of a revision, as a text"
 
 
 async def drop_table(  # noqa: PLR0913 - each says one thing about the drop
@@ -66,9 +68,10 @@ async def drop_table(  # noqa: PLR0913 - each says one thing about the drop
         AccessDenied: a right is missing.
         OperationFailed: the server refused; nothing was changed.
     """
-    settings = settings or Settings.from_environment()
+    settings = settings_given(settings)
+    text_given("revision", revision, _REVISION)
     drop = Drop(
-        named(table, schema),
+        table_given(table, schema),
         Registry(settings.backup_schema),
         days_to_keep(retention_days),
         cascade,
@@ -121,10 +124,11 @@ async def drop_column(  # noqa: PLR0913 - each says one thing about the drop
         OperationFailed: the server refused, for instance because a view needs the column; nothing
             was changed.
     """
-    settings = settings or Settings.from_environment()
+    settings = settings_given(settings)
+    text_given("revision", revision, _REVISION)
     drop = ColumnDrop(
-        named(table, schema),
-        chosen(column),
+        table_given(table, schema),
+        names_given("column", column),
         Registry(settings.backup_schema),
         days_to_keep(retention_days),
         revision,
@@ -163,7 +167,7 @@ async def guarded_table(
     Yields:
         The backup; it is kept after the block, too.
     """
-    settings = settings or Settings.from_environment()
+    settings = settings_given(settings)
     backup = await backup_table(target, table, schema=schema, settings=settings, on_event=on_event)
     try:
         yield backup
@@ -201,8 +205,10 @@ async def restore_backup(  # noqa: PLR0913 - each says one thing about the resto
     Args:
         target: as for `upgrade`.
         backup: it, or its name.
-        to: make a table of this name, unquoted, beside the original instead; the backup is kept.
-        schema: where that is made; by default in the original's schema.
+        to: make a table of this name beside the original instead; the backup is kept. A text is the
+            bare name, unquoted: a dot is a part of it. A `schemakit.partitioning.Name` may have a
+            schema of its own.
+        schema: where *to* is made; by default where the original was.
         drop_backup: remove a copy once it is restored.
         overwrite: allow to replace what has the name now, if that is another table, or its rows
             have changed: it is backed up first, and takes the same permission as dropping it.
@@ -216,21 +222,19 @@ async def restore_backup(  # noqa: PLR0913 - each says one thing about the resto
 
     Raises:
         BackupUnknown: there is none of that name.
+        ConfigurationError: *schema* is given without *to*.
         BackupDamaged: it is not what was put away; see `verify_backup`.
         RestoreRefused: it would replace something, and *overwrite* is not given.
         ConfigurationError: *schema* without *to*.
         DestructiveMigrationBlocked: it would replace rows, and nobody has allowed it.
         OperationFailed: the server refused; nothing was changed.
     """
-    settings = settings or Settings.from_environment()
-    if schema is not None and to is None:
-        detail = "schema= says where a table is made beside the original, and to= is not given."
-        raise ConfigurationError(detail, remedy="give to= as well; what goes back has its schema.")
+    settings = settings_given(settings)
     restore = Restore(
-        backup,
+        backup_given(backup),
         Registry(settings.backup_schema),
         days_to_keep(),
-        None if to is None else named(to, schema),
+        _beside(to, schema),
         drop_backup=drop_backup,
         overwrite=overwrite,
         unverified=unverified,
@@ -243,3 +247,12 @@ async def restore_backup(  # noqa: PLR0913 - each says one thing about the resto
         settings=settings,
         on_event=on_event,
     )
+
+
+def _beside(to: str | Name | None, schema: str | None) -> Name | None:
+    if to is not None:
+        return table_given(to, schema, argument="to")
+    if schema is not None:
+        detail = f"schema={schema!r} says where to=… is made, and that is not given."
+        raise ConfigurationError(detail, remedy="give both, or neither.")
+    return None
