@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from schemakit.sql.name import Name
+from schemakit.sql.words import counted
 
 REGISTRY = "migration_backups"
 
@@ -86,8 +87,8 @@ class Backup:
         until = f"{self.kept_until:%Y-%m-%d %H:%M}" if self.kept_until else "ever"
         gone = "" if self.there else ", GONE"
         return (
-            f"{self.name}  {self.kind} of {shown(self.original)}, {about}{self.rows:,} rows, "
-            f"kept until {until}  {self.status}{gone}"
+            f"{self.name}  {self.kind} of {shown(self.original)}, {about}"
+            f"{counted(self.rows, 'row')}, kept until {until}  {self.status}{gone}"
         )
 
 
