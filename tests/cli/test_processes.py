@@ -104,6 +104,18 @@ async def test_interrupted_in_a_revision(spawn, directory, database_url, oracle,
     assert await oracle.fetchval(others) == 0
 
 
+async def test_interrupted_among_backups(spawn, database_url, oracle):
+    await oracle.execute("CREATE TABLE t AS SELECT 1 AS x")
+    await oracle.execute("BEGIN; LOCK TABLE t")
+    process = spawn("backups", "create", "t", "--database-url", database_url)
+    await until(oracle, "SELECT count(*) FROM pg_locks WHERE NOT granted")
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.to_thread(process.communicate)
+    await oracle.execute("ROLLBACK")
+    assert process.returncode == 130
+    assert "`schemakit backups status` says which backups there are" in err
+
+
 async def test_interrupted_while_waiting(spawn, directory, database_url, oracle):
     directory.tables(1)
     await oracle.fetchval("SELECT pg_advisory_lock($1)", lock_key())

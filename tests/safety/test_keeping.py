@@ -232,7 +232,7 @@ async def test_m08_how_an_empty_table_stands(engine, oracle):
     await backup_table(engine, "t")
     found = await backup_status(engine)
     assert (found.rows, len(found.backups)) == (0, 1)
-    assert str(found).startswith("1 backups: 1 ACTIVE, 0 EXPIRING SOON, 0 EXPIRED; 0 rows")
+    assert str(found).startswith("1 backup: 1 ACTIVE, 0 EXPIRING SOON, 0 EXPIRED; 0 rows")
 
 
 async def test_d16_counts_go_beyond_31_bits(engine, oracle, table):

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from schemakit.sql.name import Name
+from schemakit.sql.words import counted
 
 REGISTRY = "migration_backups"
 
@@ -95,7 +96,7 @@ class Backup:
         some = "some of " if self.part else ""
         what = f"{some}{shown(self.original)}{self._columns()}"
         return (
-            f"{self.name}  {self.kind} of {what}, {about}{self.rows:,} rows, "
+            f"{self.name}  {self.kind} of {what}, {about}{counted(self.rows, 'row')}, "
             f"kept until {until}  {self.status}{gone}"
         )
 

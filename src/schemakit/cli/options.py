@@ -174,7 +174,9 @@ def taken_output(given: dict[str, Any]) -> Output:
     """Take out of *given* how the program is to speak."""
     urls = given.get("database_url") or "", os.environ.get("DATABASE_URL", "")
     further = os.environ.get("PGPASSWORD", ""), password.known(given.get("password_file"))
+    group = click.get_current_context().parent
     return Output(
+        about_backups=group is not None and group.info_name == "backups",
         json=given.pop("json"),
         quiet=given.pop("quiet"),
         verbose=given.pop("verbose"),

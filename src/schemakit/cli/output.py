@@ -18,10 +18,7 @@ import click
 from schemakit.errors import SchemakitError
 from schemakit.report import json as as_json
 
-INTERRUPTED = (
-    "Interrupted: what was not committed is rolled back; `schemakit status` says where the "
-    "database stands."
-)
+_INTERRUPTED = "Interrupted: what was not committed is rolled back; `{}` says {}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +30,7 @@ class Output:
         quiet: nothing, unless it fails.
         verbose: the log on stderr, and no progress.
         secrets: what must not be shown.
+        about_backups: whether the verb is one of ``schemakit backups``, with a status of their own.
         results: what is to be printed on stdout at the end.
     """
 
@@ -40,6 +38,7 @@ class Output:
     quiet: bool = False
     verbose: bool = False
     secrets: frozenset[str] = frozenset()
+    about_backups: bool = False
     results: list[str] = field(default_factory=list)
 
     @property
@@ -87,7 +86,11 @@ class Output:
 
     def interrupted(self) -> None:
         """Say that Ctrl-C has ended it."""
-        self._complain(INTERRUPTED, as_json.failure("Interrupted", INTERRUPTED))
+        way = ("schemakit status", "where the database stands")
+        if self.about_backups:
+            way = ("schemakit backups status", "which backups there are")
+        text = _INTERRUPTED.format(*way)
+        self._complain(text, as_json.failure("Interrupted", text))
 
     def _complain(self, text: str, data: dict[str, Any]) -> None:
         if self.json:

@@ -82,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _entered(arguments: Sequence[str]) -> int:
-    output = Output(json="--json" in arguments)
+    output = Output(json="--json" in arguments, about_backups="backups" in arguments[:1])
     try:
         return int(program.main(list(arguments), prog_name="schemakit", standalone_mode=False) or 0)
     except click.ClickException as error:

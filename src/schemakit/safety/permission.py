@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from schemakit.errors import ConfigurationError, DestructiveMigrationBlocked
+from schemakit.sql.words import counted
 
 SWITCH = "ALLOW_DESTRUCTIVE_MIGRATIONS"
 _ON = frozenset({"true", "1", "yes", "on"})
@@ -105,4 +106,4 @@ def _rows_text(rows: int | None, *, exact: bool) -> str:
     if rows is None:
         return "an unknown number of rows"
     about = "" if exact else "about "
-    return f"{about}{rows:,} row{'' if rows == 1 else 's'}"
+    return f"{about}{counted(rows, 'row')}"

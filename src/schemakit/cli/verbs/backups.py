@@ -15,6 +15,7 @@ from schemakit.cli.verb import InOrder, verb
 from schemakit.errors import BackupDamaged, ConfigurationError
 from schemakit.report import json, text
 from schemakit.sql import Name
+from schemakit.sql.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -286,7 +287,9 @@ async def export(call: Call, backup: str, path: str, compression: Compression) -
                 settings=call.settings,
                 on_event=on_event,
             )
-    call.output.show(f"exported {done.name} to {path}: {done.rows:,} rows", json.backup(done))
+    call.output.show(
+        f"exported {done.name} to {path}: {counted(done.rows, 'row')}", json.backup(done)
+    )
     return ExitCode.DONE
 
 

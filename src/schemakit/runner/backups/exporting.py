@@ -21,6 +21,7 @@ from schemakit.runner.transactions import Transactions
 from schemakit.safety.exported import Exported, FileColumn
 from schemakit.safety.textual import as_text
 from schemakit.sql.name import Name, quote
+from schemakit.sql.words import counted
 
 from .packing import Packer
 from .pins import WHOLE, under
@@ -84,7 +85,7 @@ class Export:
             await self.packer.part_ended()
             rows.append(int(tag.rsplit(maxsplit=1)[-1]))
         if about.rows not in (None, sum(rows)):
-            detail = f"{about.name} has {sum(rows):,} rows; {about.rows:,} were put away."
+            detail = f"{about.name} has {counted(sum(rows), 'row')}; {about.rows:,} were put away."
             raise BackupTruncated(detail)
         await self.packer.end(rows)
 

@@ -17,6 +17,7 @@ from schemakit.runner.transactions import Transactions
 from schemakit.safety.naming import is_backup_name
 from schemakit.safety.permission import Loss, permitted
 from schemakit.sql.name import Name, quote
+from schemakit.sql.words import counted
 
 from .copying import kept_for
 from .registry import Registry
@@ -83,7 +84,8 @@ class Overview:
             f"{len(self.with_status(status))} {status}"
             for status in ("ACTIVE", "EXPIRING SOON", "EXPIRED")
         )
-        lines = [f"{len(self.backups)} backups: {counts}; {self.rows:,} rows, {self.bytes:,} bytes"]
+        size = f"{counted(self.rows, 'row')}, {counted(self.bytes, 'byte')}"
+        lines = [f"{counted(len(self.backups), 'backup')}: {counts}; {size}"]
         lines += [f"missing: {backup.name}" for backup in self.missing]
         lines += [f"in no registry: {_orphan(each)}" for each in self.orphans]
         return "\n".join(lines)

@@ -7,6 +7,7 @@ from time import monotonic
 
 from schemakit.runner.reporter import Reporter
 from schemakit.runner.results import Event
+from schemakit.sql.words import counted
 
 #: Seconds between two events.
 _EVERY = 0.2
@@ -49,7 +50,7 @@ class Progress:
 
     async def _tell(self, rows: int) -> None:
         of = f" of {bytes_text(self.of_bytes)}" if self.of_bytes > self._bytes else ""
-        message = f"{self.command}: {rows:,} rows, {bytes_text(self._bytes)}{of}"
+        message = f"{self.command}: {counted(rows, 'row')}, {bytes_text(self._bytes)}{of}"
         size, of_bytes = self._bytes, self.of_bytes
         event = Event(
             "progress", self.command, message=message, rows=rows, bytes=size, of_bytes=of_bytes

@@ -18,6 +18,7 @@ from schemakit.safety.manifest import Manifest
 from schemakit.safety.permission import Loss, permitted
 from schemakit.safety.refill import filled, refill
 from schemakit.safety.remake import remake
+from schemakit.sql.words import counted
 
 from . import keeping, sources
 from .copying import Copy
@@ -119,7 +120,8 @@ class Refilling:
                 return
         changed = "its rows are others" if same else "it is built otherwise"
         detail = (
-            f"{shown(live.name)} holds {rows:,} rows, and {changed} than when it was backed up."
+            f"{shown(live.name)} holds {counted(rows, 'row')}, and {changed} than when it was "
+            "backed up."
         )
         raise RestoreRefused(detail)
 

@@ -24,6 +24,7 @@ from schemakit.safety import twins
 from schemakit.safety.manifest import Manifest
 from schemakit.safety.refill import read_back
 from schemakit.sql.name import Name, quote
+from schemakit.sql.words import counted
 
 from .columns import ColumnReturn
 from .homing import ready
@@ -154,7 +155,7 @@ def _damaged(backup: Backup, rows: int) -> Flow[str]:
     if not backup.exact or whole == rows == backup.rows:
         return ""
     if not backup.seal:
-        return f"{backup.name} has {rows:,} rows, and had {backup.rows:,}."
+        return f"{backup.name} has {counted(rows, 'row')}, and had {backup.rows:,}."
     still = f"{whole:,} of {backup.rows:,} rows are as they were put away"
     return f"of {backup.name} {still}; it has {rows:,}."
 

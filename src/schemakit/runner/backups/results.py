@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from schemakit.catalog.backup import Backup, shown
 from schemakit.sql.name import Name
+from schemakit.sql.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Restored:
 
     def __str__(self) -> str:
         """A line, and one for each thing that is not as it was."""
-        rows = f"{'' if self.exact else 'about '}{self.rows:,} rows"
+        rows = f"{'' if self.exact else 'about '}{counted(self.rows, 'row')}"
         lines = [f"restored {shown(self.table)} from {self.backup.name}: {rows}"]
         if self.overwritten is not None:
             lines.append(f"what was there is kept as {self.overwritten.name}")

@@ -19,6 +19,7 @@ from schemakit.safety.digest import digest
 from schemakit.safety.manifest import Manifest
 from schemakit.sql.literal import literal
 from schemakit.sql.name import Name
+from schemakit.sql.words import counted
 
 from .pins import PLAIN, TEXTUAL, under
 from .registry import Registry
@@ -49,7 +50,8 @@ class Verification:
     def __str__(self) -> str:
         """One line."""
         facets = f"{len(self.facets)} facets" if self.facets else "no facets"
-        return f"{self.backup.name}: {self.rows:,} rows, compared by {self.against}, and {facets}"
+        rows = counted(self.rows, "row")
+        return f"{self.backup.name}: {rows}, compared by {self.against}, and {facets}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def same_content(backup: Backup, found: Content) -> str:
     if backup.digest is not None and found.digest != backup.digest:
         raise BackupEdited(f"The digest of {backup.name} is another than when it was verified.")
     if found.strangers:
-        raise BackupEdited(f"{found.strangers:,} rows of {backup.name} were written since.")
+        raise BackupEdited(f"Written since in {backup.name}: {counted(found.strangers, 'row')}.")
     if backup.digest is not None:
         return "digest"
     if backup.kind == "move":
@@ -199,7 +201,7 @@ def same_number(backup: Backup, rows: int) -> None:
         BackupTruncated: it has not.
     """
     if rows != backup.rows:
-        raise BackupTruncated(f"{backup.name} has {rows:,} rows, and had {backup.rows:,}.")
+        raise BackupTruncated(f"{backup.name} has {counted(rows, 'row')}, and had {backup.rows:,}.")
 
 
 def refuse_damaged(backup: Backup, rows: int) -> Flow[None]:
