@@ -30,7 +30,7 @@ class Output:
         quiet: nothing, unless it fails.
         verbose: the log on stderr, and no progress.
         secrets: what must not be shown.
-        about_backups: whether the verb is one of ``schemakit backups``, with a status of their own.
+        about_backups: whether the verb is one of ``backups``, which have their own status.
         results: what is to be printed on stdout at the end.
     """
 
