@@ -253,7 +253,12 @@ WITH asked AS (
   SELECT asked.classid, asked.oid, n.nspname::text AS place,
          CASE WHEN asked.classid = 'pg_catalog.pg_type'::regclass
               THEN pg_catalog.to_regtype(asked.identity)::oid
-              ELSE pg_catalog.to_regprocedure(asked.identity)::oid END AS twin
+              -- to_regprocedure() fails where a type of an argument is not there (until 15)
+              ELSE (SELECT other.oid
+                      FROM pg_catalog.pg_proc AS other
+                     CROSS JOIN LATERAL pg_catalog.pg_identify_object(
+                           asked.classid, other.oid, 0) AS o
+                     WHERE other.proname = p.proname AND o.identity = asked.identity) END AS twin
     FROM asked
     LEFT JOIN pg_catalog.pg_type AS t
       ON asked.classid = 'pg_catalog.pg_type'::regclass AND t.oid = asked.oid
