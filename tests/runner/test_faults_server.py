@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 from tests.fix_postgres import disposing, pool_free
-from tests.runner.watching import INVALID, TABLES, at_rest, blocked, versions
+from tests.runner.watching import INVALID, TABLES, at_rest, blocked, until, versions
 
 import schemakit
 from schemakit import Settings
@@ -92,6 +92,10 @@ class Server:
     async def quick(self):
         async with self.oracle() as oracle:
             await oracle.execute(f"ALTER DATABASE {self.database} SET my.quick = 'on'")
+
+
+def gone(pid):
+    return not Path(f"/proc/{pid}").exists()
 
 
 @contextmanager
@@ -189,7 +193,9 @@ async def test_a_server_that_goes_down_in_a_statement(which, server, sleeping):
 
 async def test_a_server_that_is_restarted_in_a_statement(server, sleeping):
     async def strike():
+        old = server.postmaster
         server.kill(signal.SIGINT)
+        await until(lambda: asyncio.to_thread(gone, old))  # it is found again while it goes down
         await server.start()
 
     error = await interrupted(server, sleeping, strike)
