@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -120,6 +120,18 @@ async def test_insert_from_select_of_nulls(made, rows):
     select = sa.select(sa.literal(1), sa.literal(A, sa.Uuid), sa.null())
     await run(made, sa.insert(chunks).from_select(["id", "col", "note"], select))
     assert await rows() == [(1, A)]
+
+
+async def test_what_is_too_long_is_refused_and_not_cut(made, oracle):
+    await oracle.execute("ALTER TABLE chunks ALTER note TYPE varchar(3)")
+    union = sa.union_all(
+        sa.select(sa.literal(1), sa.literal(A, sa.Uuid), sa.null()),
+        sa.select(sa.literal(2), sa.literal(B, sa.Uuid), sa.literal("too long")),
+    )
+    select = sa.select(sa.literal(3), sa.literal(A, sa.Uuid), sa.func.upper("too long"))
+    for rows in (union, select):
+        with pytest.raises(DBAPIError, match="too long for type"):
+            await run(made, sa.insert(chunks).from_select(["id", "col", "note"], rows))
 
 
 async def test_insert_from_a_union_with_returning(made, rows):

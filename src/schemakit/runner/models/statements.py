@@ -8,12 +8,12 @@ statement is compiled, so once for all executions.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BindParameter,
     Integer,
+    Select,
     Text,
     bindparam,
     cast,
@@ -90,12 +90,12 @@ def _from_select(
     rows = rows.subquery()
     value = list(rows.c)[names.index(source.key)]
     columns: Any = statement.table.c
-    said = list(zip(names, getattr(statement.select, "selected_columns", ()), strict=False))
-    nulls = {name for name, element in said if isinstance(element, Null)}
-    given = [
-        _null(each, columns[name]) if name in nulls else each
-        for each, name in zip_longest(rows.c, names[: len(rows.c)])
-    ]
+    given = list(rows.c)
+    # Of a UNION's column the first SELECT does not tell what the others hold: a CAST could cut it.
+    elements = statement.select.selected_columns if isinstance(statement.select, Select) else ()
+    for place, (name, element) in enumerate(zip(names, elements, strict=False)):
+        if isinstance(element, Null):
+            given[place] = _null(given[place], columns[name])
     with_key = select(*given, server_key(layout, type_coerce(value, source.type)))
     return statement.from_select(
         [*names, key.key], with_key, include_defaults=statement.include_insert_from_select_defaults
